@@ -1,0 +1,110 @@
+"""
+The values that every room speaks of: frozen, without I/O, clocks or other rooms.
+
+How to read it
+--------------
+`traffic` is what was seen on the wire (`Exchange` and its parts, and the records that carry them to disk).
+`judgement` is what was made of it (`Finding` is a fact, `Divergence` a judged fact, `Cluster` one cause said once).
+`errors` says whose fault something is.
+
+Bytes stay bytes here: methods, targets, header names and values, bodies.
+Interpretation is `replay.content`'s work and happens later.
+"""
+
+from replay.model.errors import ArchiveError, DaemonError, ParityError, RuleError, UsageError
+from replay.model.judgement import (
+    ABSENT,
+    DOMAINS,
+    Absent,
+    Answer,
+    Cluster,
+    DifferenceClass,
+    Divergence,
+    Finding,
+    IdMapping,
+    NoiseFact,
+    Pair,
+    Relation,
+    Rule,
+    Subject,
+    Verdict,
+    Witness,
+)
+from replay.model.traffic import (
+    RECORD_TYPES,
+    Attachment,
+    Binding,
+    Chunk,
+    Chunks,
+    Connection,
+    DaemonRecord,
+    End,
+    Ended,
+    EndReason,
+    Exchange,
+    Gap,
+    GapReason,
+    Header,
+    NoResponse,
+    Opened,
+    Outcome,
+    ProviderCall,
+    Record,
+    Redaction,
+    Request,
+    Response,
+    SnapshotRecord,
+    Statistics,
+    Wait,
+    WorkspaceChange,
+)
+
+__all__ = [
+    "ABSENT",
+    "DOMAINS",
+    "RECORD_TYPES",
+    "Absent",
+    "Answer",
+    "ArchiveError",
+    "Attachment",
+    "Binding",
+    "Chunk",
+    "Chunks",
+    "Cluster",
+    "Connection",
+    "DaemonError",
+    "DaemonRecord",
+    "DifferenceClass",
+    "Divergence",
+    "End",
+    "EndReason",
+    "Ended",
+    "Exchange",
+    "Finding",
+    "Gap",
+    "GapReason",
+    "Header",
+    "IdMapping",
+    "NoResponse",
+    "NoiseFact",
+    "Opened",
+    "Outcome",
+    "Pair",
+    "ParityError",
+    "ProviderCall",
+    "Record",
+    "Redaction",
+    "Relation",
+    "Request",
+    "Response",
+    "Rule",
+    "RuleError",
+    "SnapshotRecord",
+    "Statistics",
+    "Subject",
+    "UsageError",
+    "Verdict",
+    "Wait",
+    "Witness",
+    "WorkspaceChange",
+]

@@ -1,0 +1,252 @@
+"""
+What is made of the traffic: facts, judged facts, causes.
+
+A check yields `Finding`s, whatever it looked at. One judge turns each into a `Divergence` by giving it a verdict and a because.
+`Cluster`s say one cause once. JSON values are held as text (compact JSON), so that everything here is hashable and goes to disk as it is.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+DOMAINS: Final = (
+    "schema",
+    "read",
+    "write",
+    "pipeline-workers",
+    "auth",
+    "file-watcher",
+    "git-sync",
+    "mcp",
+    "secrets",
+)
+"""The mission's nine domains, in the order in which reports show them."""
+
+
+class Absent:
+    """There is nothing at this place. Differs from JSON `null`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+
+
+class DifferenceClass(StrEnum):
+    """The mission's three classes."""
+
+    STRUCTURAL = "structural"
+    """JSON shape, status, body kind, content type, stream events."""
+    SEMANTIC = "semantic"
+    """Value drift in the same shape: value, order, membership, format."""
+    TIMING = "timing"
+
+
+class Witness(StrEnum):
+    """What the three witnesses (recorded R, control C, observed O) say of one leaf."""
+
+    CANDIDATE = "candidate"
+    """C = R, O differs: the candidate's doing."""
+    INFIDELITY = "infidelity"
+    """O = C, R differs: the replay's doing."""
+    PRIMARY_NOISE = "primary noise"
+    """O = R, C differs: the primary differs from itself."""
+    ALL_DIFFER = "all differ"
+    UNCONFIRMED = "unconfirmed"
+    """There was no control."""
+
+
+class Verdict(StrEnum):
+    """The judgement of one finding."""
+
+    OPEN = "open"
+    DOCUMENTED = "documented"
+    NOISE = "noise"
+    DERIVED = "derived"
+    INFIDELITY = "infidelity"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a finding is about."""
+
+    kind: str
+    """`exchange`, `table`, `row`, `file`, `secret` or `job`."""
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdMapping:
+    """A recorded id and the observed one that stands for it, as used in a comparison."""
+
+    kind: str
+    recorded: str
+    observed: str
+    born: str
+    """Where, such as `#12 POST /api/memory/remember $.id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fact: two values that differ at one place."""
+
+    check: str
+    subject: Subject
+    domain: str
+    route: str | None
+    """`POST /api/memory/:id`"""
+    difference: DifferenceClass
+    kind: str
+    """`status`, `no-response`, `content-type`, `body-kind`, `header`, `missing-key`, `extra-key`, `type`, `value`, `format`,
+    `order`, `missing-item`, `extra-item`, `identity`, `stream-events`, `stream-end`, `late`, …"""
+    path: str
+    """Skeleton with indices blanked: `$.results[*].score`, `status`, `header:retry-after`, `duration`."""
+    at: str
+    """The concrete place: `$.results[3].score`."""
+    primary: str | None
+    """What the recording has, as compact JSON; None where nothing is there."""
+    candidate: str | None
+    """What was observed, likewise."""
+    control: str | None = None
+    transition: str = ""
+    """How the value's class changed, such as `timestamp(ms,Z) → timestamp(ns,+00:00)`; part of a cluster's key."""
+    witness: Witness = Witness.UNCONFIRMED
+    quirk: str = ""
+    """The name of a known cause, such as `q-time-ns`; empty where none is recognised."""
+    ids: tuple[IdMapping, ...] = ()
+    derived_from: str = ""
+    """Why this follows from another finding, in words; empty where it stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A judged finding."""
+
+    finding: Finding
+    verdict: Verdict
+    because: str
+    cluster: str
+    """The id of its cluster."""
+    rule: str = ""
+    """The id of the rule that decided, if one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cause, said once. The field names of the JSON contract."""
+
+    id: str
+    check: str
+    cause: str
+    domain: str
+    route: str | None
+    difference: DifferenceClass
+    verdict: Verdict
+    because: str
+    path: str
+    kind: str
+    primary: str | None
+    candidate: str | None
+    count: int
+    subjects: tuple[Subject, ...]
+    """The first is the representative: the smallest."""
+    derived_from: str | None = None
+    control: str | None = None
+    at: str = ""
+    """The representative's concrete place."""
+    ids: tuple[IdMapping, ...] = ()
+    compared: int = 0
+    """How many compared exchanges the route has: the denominator of `count`."""
+    domains: tuple[str, ...] = ()
+    """All domains that the cause touches."""
+    routes: tuple[str, ...] = ()
+    """All routes that it touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A signed exception: what people accept."""
+
+    id: str
+    reason: str
+    owner: str
+    until: str
+    """ISO date; after it the rule no longer applies."""
+    verdict: Verdict
+    check: str = "*"
+    route: str = "*"
+    path: str = "*"
+    kinds: tuple[str, ...] = ()
+    difference: DifferenceClass | None = None
+    tolerance: float | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFact:
+    """What the primary does differently from itself at one place, measured."""
+
+    route: str
+    path: str
+    kind: str
+    pairs: int
+    """Pairs of control runs in which the place was there on both sides."""
+    differing: int
+    low: float | None = None
+    """The smallest and largest difference seen, for numbers."""
+    high: float | None = None
+    values: str = ""
+    """The class of values seen, such as `integer` or `text`: a noise fact excuses only these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How many leaves were found to be in one relation other than equality, so that what is tolerated is counted."""
+
+    name: str
+    route: str
+    path: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One side's answer of an exchange, made ready to be shown to people."""
+
+    status: int | None
+    """None: no response."""
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    """Text; bytes that are no UTF-8 are shown as escapes. Cut where `body_bytes` is more."""
+    body_bytes: int
+    media_type: str
+    duration_ms: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What became of one planned exchange: compared, or a gap."""
+
+    exchange: int
+    domain: str
+    route: str
+    method: str
+    target: str
+    gap: str | None
+    """None: compared."""
+    gap_detail: str = ""
+    worst: DifferenceClass | None = None
+    """The worst open class; None where none is open."""
+    findings: int = 0
+    primary_status: int | None = None
+    candidate_status: int | None = None
+    control_status: int | None = None
+    primary_ms: float | None = None
+    candidate_ms: float | None = None
+    control_ms: float | None = None
+    events: tuple[tuple[str, float], ...] = field(default=())
+    """For streams: (side, milliseconds after the request) of each chunk."""

@@ -1,0 +1,17 @@
+"""
+A judged run on disk: what compare makes, and judge, report, explain and export read.
+
+A run is a directory (mode 0700, files 0600), all text, one JSON value a line where there are many:
+
+    run.json           who was compared, when, with what; totals, counts of relations, canaries
+    pairs.jsonl        what became of each planned exchange (`Pair`)
+    findings.jsonl     the facts (`Finding`), so that `judge RUN` needs no new comparison
+    divergences.jsonl  the judged facts (`Divergence`, by line number of its finding)
+    clusters.jsonl     the causes (`Cluster`)
+    answers.jsonl      both sides' answers of each divergent exchange, ready to be shown
+"""
+
+from replay.runs.run import Answers, Canaries, Party, Run
+from replay.runs.store import is_run, load, save
+
+__all__ = ["Answers", "Canaries", "Party", "Run", "is_run", "load", "save"]

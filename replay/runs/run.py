@@ -1,0 +1,113 @@
+"""The value of a judged run."""
+
+from dataclasses import dataclass, field
+
+from replay.model import Answer, Cluster, Divergence, Finding, Pair, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One archive of the comparison."""
+
+    name: str
+    """`recorded`, `observed`, `control`, `control-2`, …"""
+    archive: str
+    """The archive's id."""
+    path: str
+    """Where it lay; relative to the run's directory where it lies beside it."""
+    digest: str
+    daemon: str
+    """Such as `js 0.145.7`; what the archive says of it."""
+    started_at: float
+    exchanges: int
+    salvaged: bool = False
+    cell: str = "none"
+    """`namespace`, `mapped`, `url` or `none` (a recording)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """Known divergences planted to prove that the run is awake."""
+
+    planted: int = 0
+    found: int = 0
+    blind: int = 0
+    missed: tuple[str, ...] = ()
+    """What was not found, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All sides' answers of one exchange, with the request that asked for them."""
+
+    exchange: int
+    method: str
+    target: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str
+    primary: Answer | None
+    candidate: Answer | None
+    control: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A judged run: everything a report needs, and nothing that decides."""
+
+    recorded: Party
+    observed: Party
+    control: Party | None
+    verdict: str
+    """`pass`, `fail` or `incomplete`."""
+    because: str
+    """Why the verdict is what it is, in one sentence."""
+    started_at: float
+    seed: int
+    tool: str
+    """Such as `signet-parity 0.1.0`."""
+    pairs: tuple[Pair, ...]
+    """One per planned exchange: `planned == compared + gaps` by construction."""
+    findings: tuple[Finding, ...]
+    divergences: tuple[Divergence, ...]
+    """One per finding, in the same order."""
+    clusters: tuple[Cluster, ...]
+    """Most explaining first."""
+    answers: tuple[Answers, ...]
+    relations: tuple[Relation, ...] = ()
+    """What was tolerated, counted."""
+    not_compared: tuple[tuple[str, int], ...] = ()
+    """Parts that the comparison left out on purpose, counted, such as (`header date`, 925)."""
+    timing: tuple[tuple[str, int], ...] = ()
+    """Counts of the literal timing rule and of what is faster: (`over 2x`, n), (`over 100 ms`, n), (`faster`, n), …"""
+    timing_floor_ms: float = 5.0
+    """The run's measured noise floor for timing."""
+    rules_path: str = ""
+    rules_digest: str = ""
+    rules_unused: tuple[str, ...] = ()
+    rules_expired: tuple[str, ...] = ()
+    noise_digest: str = ""
+    canaries: Canaries = field(default_factory=Canaries)
+
+    @property
+    def planned(self) -> int:
+        """How many exchanges the recording has."""
+        return len(self.pairs)
+
+    @property
+    def compared(self) -> int:
+        """How many of them were compared."""
+        return sum(pair.gap is None for pair in self.pairs)
+
+    @property
+    def identical(self) -> int:
+        """How many were compared without any finding."""
+        return sum(pair.gap is None and pair.findings == 0 for pair in self.pairs)
+
+    @property
+    def gaps(self) -> dict[str, int]:
+        """How many were not compared, by reason."""
+        counts: dict[str, int] = {}
+        for pair in self.pairs:
+            if pair.gap is not None:
+                counts[pair.gap] = counts.get(pair.gap, 0) + 1
+        return counts
