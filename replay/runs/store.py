@@ -60,9 +60,7 @@ def load(path: Path) -> Run:
 
     """
     if not is_run(path):
-        raise UsageError(
-            f"{path}: is no run (there is no run.json in it); `signet-parity compare … --run {path}` makes one"
-        )
+        raise UsageError(f"{path}: is no run (there is no run.json in it); `signet-parity compare … --run {path}` makes one")
     try:
         head = json.loads((path / "run.json").read_text("utf-8"))
         if head.pop("format") != FORMAT:
@@ -72,9 +70,7 @@ def load(path: Path) -> Run:
         divergences = values["divergences"]
         if len(findings) != len(divergences):
             raise UsageError(f"{path}: {len(findings)} findings but {len(divergences)} judgements; compare again")
-        values["divergences"] = [
-            {**row, "finding": finding} for row, finding in zip(divergences, findings, strict=True)
-        ]
+        values["divergences"] = [{**row, "finding": finding} for row, finding in zip(divergences, findings, strict=True)]
         run = _build(Run, {**head, **values})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: is a damaged run ({type(error).__name__}: {error}); compare again") from error
@@ -111,7 +107,5 @@ def _build(kind: Any, value: Any) -> Any:
         return kind(value)
     if isinstance(kind, type) and is_dataclass(kind):
         hints: Mapping[str, Any] = typing.get_type_hints(kind)
-        return kind(
-            **{item.name: _build(hints[item.name], value[item.name]) for item in fields(kind) if item.name in value}
-        )
+        return kind(**{item.name: _build(hints[item.name], value[item.name]) for item in fields(kind) if item.name in value})
     return value
