@@ -1,1 +1,38 @@
-"""The room content."""
+"""
+What bytes mean: parse bodies, walk them, find JSON in strings, rewrite by exact spans, align lists.
+
+Pure: knows no HTTP beyond a media type, no files, no clocks. Everything here is total: a body that is not what it says
+it is becomes text or binary with a note, never an error.
+
+- `parse` gives a `Content`; `walk` and `strings` go through it with paths such as `$.results[3].id`.
+- `rewrite` (bodies) and `rewrite_target` (request targets) replace strings and leave every other byte as it was.
+- `align` pairs the items of two lists by their keys.
+"""
+
+from replay.content.align import Alignment, Pairing, align
+from replay.content.parse import Content, parse
+from replay.content.paths import child, strings, walk
+from replay.content.rewrite import rewrite, rewrite_target, rewrite_text
+from replay.content.sse import Event, read_events
+from replay.content.values import Number, Value, dump, embedded, load
+
+__all__ = [
+    "Alignment",
+    "Content",
+    "Event",
+    "Number",
+    "Pairing",
+    "Value",
+    "align",
+    "child",
+    "dump",
+    "embedded",
+    "load",
+    "parse",
+    "read_events",
+    "rewrite",
+    "rewrite_target",
+    "rewrite_text",
+    "strings",
+    "walk",
+]

@@ -1,0 +1,78 @@
+"""Server-sent events, by the rules of the WHATWG standard; comments and an unfinished last event are kept apart, not lost."""
+
+from dataclasses import dataclass
+
+from replay.content.values import NotJsonError, Value, load
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as a client would get it."""
+
+    name: str
+    """The event's type; `message` where the stream names none."""
+    data: Value
+    """The data read as JSON where it is JSON, else the text."""
+    text: str
+    """The data as text, its lines joined with line feeds."""
+    id: str | None = None
+    """The id given in this event (not the inherited one); None where it gives none."""
+    retry: int | None = None
+    json: bool = False
+    """Whether `data` was read as JSON."""
+    finished: bool = True
+    """False for a last event without its blank line: a client would not have got it."""
+
+
+def read_events(text: str) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """Give a stream's events and its comments. An unfinished last event comes last, with `finished` false."""
+    events: list[Event] = []
+    comments: list[str] = []
+    name, ident, retry = "", None, None
+    data: list[str] = []
+    lines = split_lines(text.removeprefix("\ufeff"))
+    whole = not lines or lines[-1] == ""
+    for position, line in enumerate(lines):
+        if line == "":
+            if position == len(lines) - 1:
+                break
+            if data:
+                events.append(_event(name, data, ident, retry))
+            name, ident, retry, data = "", None, None, []
+            continue
+        if line.startswith(":"):
+            comments.append(line[1:].removeprefix(" "))
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "event":
+                name = value
+            case "data":
+                data.append(value)
+            case "id" if "\0" not in value:
+                ident = value
+            case "retry" if value.isascii() and value.isdigit() and len(value) < 20:
+                retry = int(value)
+            case _:
+                pass
+    if data or name or (not whole and lines[-1] and not lines[-1].startswith(":")):
+        events.append(_event(name, data, ident, retry, finished=False))
+    return tuple(events), tuple(comments)
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at CR LF, LF or CR only (not at the other separators that Python knows); a final end of line leaves a last empty line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n")
+
+
+def _event(name: str, data: list[str], ident: str | None, retry: int | None, *, finished: bool = True) -> Event:
+    text = "\n".join(data)
+    try:
+        value, _ = load(text)
+        is_json = True
+    except NotJsonError:
+        value, is_json = text, False
+    return Event(name=name or "message", data=value, text=text, id=ident, retry=retry, json=is_json, finished=finished)
