@@ -1,0 +1,177 @@
+"""A run on a terminal: verdict, the nine domains, the causes, the last line."""
+
+from collections import Counter
+
+from tabulate import tabulate
+
+from replay.evidence import Tally, domains
+from replay.model import Cluster, Verdict
+from replay.report.text import bound, cut, moment, plural, share, visible
+from replay.runs import Party, Run
+
+CAUSES_MAX = 40
+"""How many causes the table shows; the rest is counted."""
+
+
+def last_line(run: Run) -> str:
+    """Say in one line everything that matters; the same at the end of every judged run."""
+    gaps = plural(sum(run.gaps.values()), "gap")
+    if run.gaps:
+        reasons = sorted(run.gaps.items(), key=lambda item: (-item[1], item[0]))
+        gaps += f" ({', '.join(f'{count:,} {visible(reason)}' for reason, count in reasons)})"
+    parts = [
+        f"{run.planned:,} planned",
+        f"{run.compared:,} compared",
+        gaps,
+        f"{run.identical:,} identical",
+        _divergent(run),
+        _canaries(run),
+        visible(run.verdict).upper(),
+    ]
+    return " · ".join(parts)
+
+
+def table(run: Run) -> str:
+    """Give verdict, who was compared, the nine domains with their denominators, the causes, and the last line."""
+    parts = [_head(run), domain_table(run), _notes(run), cause_table(run), last_line(run)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def domain_table(run: Run) -> str:
+    """Give the nine domains; `open` is the rate over compared exchanges, `state` open divergences of all of state."""
+    rows = [[visible(row.domain), *_domain_cells(row.tally)] for row in domains(run)]
+    total = Tally(
+        planned=run.planned,
+        gaps=run.gaps,
+        **{
+            name: sum(getattr(row.tally, name) for row in domains(run))
+            for name in ("identical", "structural", "semantic", "timing", "documented", "derived", "noise", "infidelity")
+        },
+        state_open=sum(row.tally.state_open for row in domains(run)),
+        state_explained=sum(row.tally.state_explained for row in domains(run)),
+    )
+    rows.append(["all", *_domain_cells(total)])
+    headers = ["domain", "planned", "compared", "gaps", "identical", "struct.", "semantic", "timing", "explained", "open", "state"]
+    shown = tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 8, "left", "left"))
+    return "\n".join(line.rstrip() for line in shown.splitlines())
+
+
+def cause_table(run: Run) -> str:
+    """Give the causes, most explaining first, each with what changed at its representative."""
+    if not run.clusters:
+        return ""
+    lines = [f"CAUSES ({len(run.clusters):,}, most explaining first)"]
+    for cluster in run.clusters[:CAUSES_MAX]:
+        lines += ["", *cause_lines(cluster)]
+    if len(run.clusters) > CAUSES_MAX:
+        rest = Counter(cluster.verdict for cluster in run.clusters[CAUSES_MAX:])
+        words = ", ".join(f"{rest[verdict]:,} {verdict.value}" for verdict in Verdict if rest[verdict])
+        lines += ["", f"… and {len(run.clusters) - CAUSES_MAX:,} more ({words}): the page and `--format json` have them all"]
+    return "\n".join(lines)
+
+
+def cause_lines(cluster: Cluster) -> list[str]:
+    """Say one cause in a few lines: id, class, verdict, where, how often, what changed, why."""
+    place = route_words(cluster)
+    lines = [
+        f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {place} · {seen(cluster)}",
+        f"    {cut(cluster.cause, 150)}",
+        f"    {place_words(cluster)}: {change(cluster.primary, cluster.candidate)}",
+    ]
+    if cluster.verdict is not Verdict.OPEN:
+        lines.append(f"    because {cut(cluster.because, 150)}")
+    return lines
+
+
+def place_words(cluster: Cluster) -> str:
+    """Say what differs and where: `value at $.results[*].score`; just `status` where both are one."""
+    return visible(cluster.kind) if cluster.kind == cluster.path else f"{visible(cluster.kind)} at {cut(cluster.path, 90)}"
+
+
+def route_words(cluster: Cluster) -> str:
+    """Say where a cause shows: its route, and how many more."""
+    place = visible(cluster.route) if cluster.route else f"{visible(cluster.check)} in {visible(cluster.domain)}"
+    others = len(set(cluster.routes) - {cluster.route})
+    return f"{place} and {plural(others, 'more route')}" if others else place
+
+
+def seen(cluster: Cluster) -> str:
+    """Say how often a cause was seen, with its denominator where there is one: `seen 23 of 23`."""
+    return f"seen {cluster.count:,} of {cluster.compared:,}" if cluster.compared >= cluster.count > 0 else f"seen {cluster.count:,}"
+
+
+def change(primary: str | None, candidate: str | None, characters_max: int = 60) -> str:
+    """Say what changed: `1 → "1"`; nothing there is `(absent)`."""
+    return f"{value(primary, characters_max)} → {value(candidate, characters_max)}"
+
+
+def value(text: str | None, characters_max: int = 60) -> str:
+    """Show a leaf's value; nothing there is `(absent)`."""
+    return "(absent)" if text is None else cut(text, characters_max)
+
+
+def _domain_cells(tally: Tally) -> list[str]:
+    identical = f"{tally.identical:,} {share(tally.identical, tally.compared):>6}" if tally.compared else "–"
+    return [
+        f"{tally.planned:,}",
+        f"{tally.compared:,}",
+        f"{tally.gap_count:,}",
+        identical,
+        f"{tally.structural:,}",
+        f"{tally.semantic:,}",
+        f"{tally.timing:,}",
+        f"{tally.explained:,}",
+        bound(tally.open, tally.compared),
+        f"{tally.state_open:,}/{tally.state_open + tally.state_explained:,}" if tally.state_open + tally.state_explained else "",
+    ]
+
+
+def _head(run: Run) -> str:
+    lines = [f"{visible(run.verdict).upper()}: {visible(run.because)}", "", _party("primary", run.recorded)]
+    lines.append(_party("candidate", run.observed))
+    lines.append(_party("control", run.control) if run.control else "control    none: no divergence is confirmed by a third witness")
+    lines.append(f"run        {moment(run.started_at)} · {visible(run.tool)} · seed {run.seed}")
+    return "\n".join(lines)
+
+
+def _party(role: str, party: Party) -> str:
+    cell = "" if party.cell == "none" else f" · cell: {visible(party.cell)}"
+    salvaged = " · SALVAGED: the archive was cut, only its whole records count" if party.salvaged else ""
+    return f"{role:<10} {visible(party.daemon)} · {visible(party.path)} · {plural(party.exchanges, 'exchange')}{cell}{salvaged}"
+
+
+def _notes(run: Run) -> str:
+    tolerated = sum(relation.count for relation in run.relations)
+    left_out = sum(count for _, count in run.not_compared)
+    lines = [f"tolerated  {plural(tolerated, 'leaf', 'leaves')} in {plural(len(run.relations), 'relation')}"] if run.relations else []
+    if run.not_compared:
+        lines.append(f"left out   {plural(left_out, 'part')}: {', '.join(f'{visible(name)} ({n:,})' for name, n in run.not_compared)}")
+    if run.timing:
+        counts = ", ".join(f"{visible(name)} {n:,}" for name, n in run.timing)
+        lines.append(f"timing     {counts}; noise floor {run.timing_floor_ms:g} ms")
+    lines += [f"rules      {word}: {', '.join(map(visible, ids))}" for word, ids in _rules(run) if ids]
+    lines += [f"canary     not found: {visible(words)}" for words in run.canaries.missed]
+    return "\n".join(lines)
+
+
+def _rules(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (("unused", run.rules_unused), ("EXPIRED", run.rules_expired))
+
+
+def _divergent(run: Run) -> str:
+    divergent = f"{run.compared - run.identical:,} divergent"
+    state = sum(divergence.finding.subject.kind != "exchange" for divergence in run.divergences)
+    if state:
+        divergent += f" and {plural(state, 'state finding')}"
+    if not run.clusters:
+        return divergent
+    counts = Counter(cluster.verdict for cluster in run.clusters)
+    words = ", ".join(f"{counts[verdict]:,} {verdict.value}" for verdict in Verdict if counts[verdict])
+    return f"{divergent} from {plural(len(run.clusters), 'cause')}: {words}"
+
+
+def _canaries(run: Run) -> str:
+    if not run.canaries.planted:
+        return "no canaries"
+    blind = f" ({run.canaries.blind:,} blind)" if run.canaries.blind else ""
+    return f"{run.canaries.found:,}/{run.canaries.planted:,} canaries{blind}"
