@@ -1,0 +1,55 @@
+"""Asks a daemon over HTTP what it says of itself, without proxies, redirects or patience."""
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any, Final
+
+BODY_BYTES_MAX: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    body: bytes
+
+    def fields(self) -> dict[str, Any]:
+        """Give the JSON object of the body; empty where it is none."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def ask(host: str, port: int, path: str, timeout_s: float = 2.0) -> Reply | None:
+    """GET a path; None where nothing answers, or not in HTTP, or not in time."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        return Reply(response.status, response.read(BODY_BYTES_MAX))
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def listens(host: str, port: int, timeout_s: float = 0.5) -> bool:
+    """Say whether anything accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Give a port that nothing listens on at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.bind((host, 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,205 @@
+"""
+Runs a daemon in a cell of its own, on a copy of the state, with a player inside.
+
+Two kinds: `namespace` (Linux: own users, network, mounts and processes, no way out, recorded paths and port) and `mapped` (anywhere:
+ordinary processes, another port, another workspace path; what can't be kept from the daemon is said in the notes).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from replay.daemon.layout import lay_out
+from replay.daemon.processes import read_tail
+from replay.daemon.spec import DaemonSpec
+from replay.model import DaemonError, DaemonRecord, UsageError
+
+RECORDED_PORT: Final = 3850
+"""Where Signet listens unless told otherwise."""
+_UNSHARE: Final = (
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    "--",
+)
+_STDERR: Final = 2
+_PROBE_TIMEOUT_S: Final = 10.0
+_END_S: Final = 10.0
+"""What a cell gets beyond the daemon's own time to end."""
+
+type CellKind = Literal["auto", "namespace", "mapped"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellReport:
+    """What came of a cell."""
+
+    kind: str
+    """`namespace` or `mapped`."""
+    player_exit: int
+    daemon_exit: int | None
+    log_tail: str
+    """The end of the daemon's log."""
+    records: tuple[DaemonRecord, ...]
+    """`started`, `ready`, and `died` (by itself, before the player was done) or `stopped`."""
+    facts: dict[str, Any]
+    """What the player was told."""
+    ready_s: float
+    directory: Path
+    """The cell's directory on the host; the caller's to delete."""
+    workspace: Path
+    """The daemon's state on the host, as it was left."""
+    log: Path
+    notes: tuple[str, ...]
+    """What this cell could not do, in words; empty for a whole one."""
+
+    @property
+    def namespaces(self) -> str:
+        """The cell's namespaces in one line; empty for a mapped cell."""
+        return " ".join(self.facts.get("namespaces", {}).values())
+
+    @property
+    def died(self) -> bool:
+        """Whether the daemon ended before it was told to."""
+        return any(record.what == "died" for record in self.records)
+
+
+def probe_namespaces() -> str | None:
+    """Say why this host can't make namespace cells; None where it can."""
+    if sys.platform != "linux":
+        return "namespaces are a thing of Linux"
+    try:
+        result = subprocess.run(
+            [*_UNSHARE, "true"], capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        return "the program `unshare` (package util-linux) is not on PATH"
+    except subprocess.TimeoutExpired:
+        return "`unshare` did not come back"
+    return None if result.returncode == 0 else result.stderr.strip() or f"`unshare` ended with exit code {result.returncode}"
+
+
+def run_cell(
+    spec: DaemonSpec,
+    *,
+    state: Path,
+    recorded_workspace: str | None,
+    player: Sequence[str],
+    scratch: Path,
+    kind: CellKind = "auto",
+    recorded_port: int = RECORDED_PORT,
+    visible: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    player_timeout_s: float | None = None,
+) -> CellReport:
+    """
+    Start a daemon on a fresh copy of `state`, run `player` (with the path of the facts as its last argument), stop the daemon.
+
+    In a namespace cell the player sees the host's files read-only; `visible` names files or directories that lie in a place which the
+    cell hides (`/tmp`, `/run`), `writable` those (existing directories) into which it writes. Everything else of this run goes to a
+    new directory in `scratch`. What the player prints goes to standard error. Call it from a thread that lives as long as the cell.
+
+    Raises: UsageError for a state that is no directory; DaemonError where the cell can't be made, a companion or the daemon dies at
+    the start or is not ready in time (with the end of its log), or the player is not done in time. A daemon that dies under the
+    player raises nothing: the report says it, and the player's exit code stands.
+    """
+    if not state.is_dir():
+        raise UsageError(f"{state}: there is no workspace to copy; name an unpacked snapshot (a directory).")
+    chosen = _choose(kind)
+    scratch.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix=f"{spec.name}-", dir=scratch.absolute()))
+    orders = lay_out(
+        spec,
+        kind=chosen,
+        state=state,
+        recorded_workspace=recorded_workspace,
+        recorded_port=recorded_port,
+        player=player,
+        player_timeout_s=player_timeout_s,
+        directory=directory,
+        visible=visible,
+        writable=writable,
+    )
+    orders_file = directory / "orders.json"
+    orders.write(orders_file)
+    _run(chosen, orders_file, directory, spec.stop_timeout_s, orders.player_environment)
+    return _report(chosen, directory)
+
+
+def _choose(kind: CellKind) -> Literal["namespace", "mapped"]:
+    if kind == "mapped":
+        return "mapped"
+    why_not = probe_namespaces()
+    if why_not is None:
+        return "namespace"
+    if kind == "namespace":
+        raise DaemonError(f"this host makes no namespace cells: {why_not}. A mapped cell needs none, and keeps less from the daemon.")
+    return "mapped"
+
+
+def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "replay.daemon.cell_init", str(orders)]
+    if kind == "namespace":
+        # The tether dies with the tool, `unshare` is the tether, and the cell dies with `unshare`.
+        tether = Path(__file__).with_name("tether.py")
+        command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *_UNSHARE, *command]
+    with (directory / "cell.log").open("wb") as log:
+        # The cell's standard output is our standard error: the player prints there. Its first process complains into its log.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=_STDERR,
+            stderr=log,
+            env={**environment, "PYTHONFAULTHANDLER": "1"},
+            start_new_session=True,
+        )
+    try:
+        process.wait()
+    finally:
+        _end(process, stop_timeout_s)
+
+
+def _end(process: subprocess.Popen[bytes], stop_timeout_s: float) -> None:
+    """End a cell that was interrupted: closing its input is the order to stop."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(stop_timeout_s + _END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _report(kind: str, directory: Path) -> CellReport:
+    try:
+        told = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        tail = read_tail(directory / "cell.log").strip() or "It left no message."
+        raise DaemonError(f"the cell in {directory} ended without a report. {tail}") from None
+    if told["error"] is not None:
+        raise DaemonError(f"{told['error']}{os.linesep}(The cell's directory is {directory}.)")
+    return CellReport(
+        kind=kind,
+        player_exit=told["player_exit"],
+        daemon_exit=told["daemon_exit"],
+        log_tail=told["log_tail"],
+        records=tuple(DaemonRecord(**record) for record in told["records"]),
+        facts=told["facts"],
+        ready_s=told["ready_s"],
+        directory=directory,
+        workspace=directory / "workspace",
+        log=directory / "daemon.log",
+        notes=tuple(told["notes"]),
+    )
