@@ -5,7 +5,8 @@ How this works
 --------------
 Rewriting never goes through parse and serialise: that would lose key order marks, number spellings, white space and escapes.
 Instead a body becomes text (without loss), the strings in it are found as spans, and each string whose replacement differs gives
-*edits* (start, end, new text): the spans that `replace` names, or the part of the string that changed. A string that holds JSON is looked into, to any depth:
+*edits* (start, end, new text): the spans that `replace` names, or the part of the string that changed.
+A string that holds JSON is looked into, to any depth:
 its edits are carried outwards through a map from positions in the decoded string to positions in its escaped spelling.
 Everything is one pass over the text per depth, so the time is linear in the body's size.
 """

@@ -1,0 +1,203 @@
+"""One renaming per kind of id, recorded ↔ observed, and rewriting by it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from replay import model
+from replay.identity.roles import ID_KINDS, find
+
+_WEAK = " (by order)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    other: str
+    exchange: int
+    path: str
+    weak: bool
+
+
+@dataclass(slots=True)
+class _Renaming:
+    forward: dict[str, _Bound] = field(default_factory=dict)
+    backward: dict[str, _Bound] = field(default_factory=dict)
+
+
+class Bindings:
+    """
+    Which observed id stands for which recorded one.
+
+    Ids map one to one within their kind, and a second, different partner is a contradiction: the first stays. Times are bound too, so
+    that a request can name a moment that an answer gave, but two recorded moments may become one: no contradiction. A *weak* binding
+    rests on order alone; it gives way to a firm one.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, _Renaming] = {}
+        self._kind_of: dict[str, str] = {}
+        self._recorded_of: dict[str, str] = {}
+        self._opaque_words: dict[bool, set[str]] = {False: set(), True: set()}
+        self._opaque: dict[bool, re.Pattern[str]] = {}
+        self.contradictions: list[str] = []
+        """Every refused binding, in words."""
+
+    def __len__(self) -> int:
+        return sum(len(kind.forward) for kind in self._kinds.values())
+
+    @classmethod
+    def of(cls, records: Iterable[model.Binding]) -> "Bindings":
+        """Build from the records of an observed archive."""
+        built = cls()
+        for record in records:
+            weak = record.path.endswith(_WEAK)
+            built.bind(record.kind, record.recorded, record.observed, record.exchange, record.path.removesuffix(_WEAK), weak=weak)
+        return built
+
+    def records(self) -> list[model.Binding]:
+        """Give all bindings as records, by the exchange where they were born."""
+        found = [_record(kind, recorded, bound) for kind, renaming in self._kinds.items() for recorded, bound in renaming.forward.items()]
+        return sorted(found, key=lambda record: record.exchange)
+
+    def bind(self, kind: str, recorded: str, observed: str, exchange: int, path: str, *, weak: bool = False) -> str | None:
+        """Bind two ids; gives the contradiction in words if one of them is bound to another id already, else None."""
+        renaming = self._kinds.setdefault(kind, _Renaming())
+        known = renaming.forward.get(recorded)
+        if known is not None and known.other == observed:
+            if known.weak and not weak:
+                self._put(kind, recorded, observed, exchange, path, weak=False)
+            return None
+        if kind not in ID_KINDS:
+            if known is None or (known.weak and not weak):
+                self._put(kind, recorded, observed, exchange, path, weak=weak)
+            return None
+        back = renaming.backward.get(observed)
+        stands = [bound for bound in (known, back) if bound is not None]
+        if any(not bound.weak for bound in stands) or (stands and weak):
+            if weak:
+                return None
+            said = _contradiction(model.Binding(kind, recorded, observed, exchange, path), known, back)
+            self.contradictions.append(said)
+            return said
+        if known is not None:
+            del renaming.backward[known.other]
+            self._recorded_of.pop(known.other, None)
+        if back is not None:
+            del renaming.forward[back.other]
+            self._kind_of.pop(back.other, None)
+        self._put(kind, recorded, observed, exchange, path, weak=weak)
+        return None
+
+    def is_new(self, kind: str, recorded: str, observed: str, *, weak: bool) -> bool:
+        """Tell whether binding these two would add something."""
+        known = self._kinds[kind].forward.get(recorded) if kind in self._kinds else None
+        return known is None or known.other != observed or (known.weak and not weak)
+
+    def observed_for(self, recorded: str) -> str | None:
+        """Give the observed id that stands for a recorded one; None where none is known."""
+        kind = self._kind_of.get(recorded)
+        return None if kind is None else self._kinds[kind].forward[recorded].other
+
+    def recorded_for(self, observed: str) -> str | None:
+        """Give the recorded id that an observed one stands for; None where none is known."""
+        return self._recorded_of.get(observed)
+
+    def born(self, recorded: str) -> model.Binding | None:
+        """Give where a recorded id was bound; None where it is not."""
+        kind = self._kind_of.get(recorded)
+        return None if kind is None else _record(kind, recorded, self._kinds[kind].forward[recorded])
+
+    def rewrite_text(self, text: str) -> str:
+        """Replace every bound recorded id in a text by its observed one, by exact spans."""
+        return _put_in(text, self.edits(text))
+
+    def rewrite_back(self, text: str) -> str:
+        """Replace every bound observed id in a text by its recorded one."""
+        return _put_in(text, self.edits(text, back=True))
+
+    def edits(self, text: str, *, back: bool = False) -> list[tuple[int, int, str]]:
+        """
+        Give the spans of a text that a rewrite replaces, with what goes there; in order, not overlapping.
+
+        This is what `content.rewrite` takes as its `replace`.
+        """
+        partner = self.recorded_for if back else self.observed_for
+        whole = partner(text)
+        if whole is not None:
+            return [] if whole == text else [(0, len(text), whole)]
+        found: list[tuple[int, int, str]] = []
+        taken: list[tuple[int, int]] = []
+        for span in find(text):
+            other = partner(text[span.start : span.end])
+            taken.append((span.start, span.end))
+            if other is not None and other != text[span.start : span.end]:
+                found.append((span.start, span.end, other))
+        pattern = self._opaque_pattern(back=back)
+        if pattern is not None:
+            found.extend(self._opaque_edits(text, pattern, taken, back=back))
+            found.sort()
+        return found
+
+    def _opaque_edits(self, text: str, pattern: re.Pattern[str], taken: list[tuple[int, int]], *, back: bool) -> list[tuple[int, int, str]]:
+        partner = self.recorded_for if back else self.observed_for
+        found: list[tuple[int, int, str]] = []
+        at = 0
+        for match in pattern.finditer(text):
+            while at < len(taken) and taken[at][1] <= match.start():
+                at += 1
+            if at < len(taken) and taken[at][0] < match.end():
+                continue
+            other = partner(match.group())
+            if other is not None and other != match.group():
+                found.append((match.start(), match.end(), other))
+        return found
+
+    def _opaque_pattern(self, *, back: bool) -> re.Pattern[str] | None:
+        """Give a pattern of the bound ids that `find` does not see inside a text; None where there are none. Built when first needed."""
+        words = self._opaque_words[back]
+        if words and back not in self._opaque:
+            joined = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+            self._opaque[back] = re.compile(rf"(?<![0-9A-Za-z])(?:{joined})(?![0-9A-Za-z])")
+        return self._opaque.get(back)
+
+    def _put(self, kind: str, recorded: str, observed: str, exchange: int, path: str, *, weak: bool) -> None:
+        renaming = self._kinds[kind]
+        renaming.forward[recorded] = _Bound(observed, exchange, path, weak)
+        renaming.backward.setdefault(observed, _Bound(recorded, exchange, path, weak))
+        if kind in ID_KINDS:
+            renaming.backward[observed] = _Bound(recorded, exchange, path, weak)
+        self._kind_of[recorded] = kind
+        self._recorded_of[observed] = renaming.backward[observed].other
+        for back, word in ((False, recorded), (True, observed)):
+            if word not in self._opaque_words[back] and _is_opaque(word):
+                self._opaque_words[back].add(word)
+                self._opaque.pop(back, None)
+
+
+def _is_opaque(word: str) -> bool:
+    spans = find(word)
+    return not spans or spans[0].end - spans[0].start != len(word)
+
+
+def _contradiction(new: model.Binding, known: _Bound | None, back: _Bound | None) -> str:
+    said = f"#{new.exchange} {new.path}: {new.kind} {new.recorded} would be {new.observed}"
+    if known is not None:
+        said += f", but is {known.other} since #{known.exchange} {known.path}"
+    if back is not None:
+        said += f", but {new.observed} stands for {back.other} since #{back.exchange} {back.path}"
+    return said
+
+
+def _record(kind: str, recorded: str, bound: _Bound) -> model.Binding:
+    return model.Binding(kind, recorded, bound.other, bound.exchange, bound.path + (_WEAK if bound.weak else ""))
+
+
+def _put_in(text: str, edits: list[tuple[int, int, str]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end, new in edits:
+        parts.append(text[at:start])
+        parts.append(new)
+        at = end
+    parts.append(text[at:])
+    return "".join(parts)

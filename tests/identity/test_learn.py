@@ -1,0 +1,129 @@
+"""What two answers to the same request teach."""
+
+import json
+from typing import Any
+
+from replay.identity import Bindings, learn, learn_pair
+from replay.model import Response
+
+R1, R2, R3 = (f"{digit * 8}-0000-4000-8000-00000000000{digit}" for digit in "123")
+O1, O2, O3 = (f"{digit * 8}-0000-4000-8000-00000000000{digit}" for digit in "abc")
+
+
+def answer(body: object, media: bytes = b"application/json", *headers: tuple[bytes, bytes]) -> Response:
+    """Build a response."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(b"HTTP/1.1", 200, b"OK", ((b"content-type", media), *headers), raw)
+
+
+def bound(recorded: object, observed: object, **options: Any) -> dict[str, str]:
+    """Learn from two JSON bodies; give recorded id and observed id."""
+    bindings = Bindings()
+    return {one.recorded: one.observed for one in learn(answer(recorded), answer(observed), bindings, 7, **options)}
+
+
+def test_ids_at_the_same_place() -> None:
+    """Ids at the same key are bound, and say where they were born."""
+    bindings = Bindings()
+    (new,) = learn(answer({"id": R1, "type": "fact"}), answer({"id": O1, "type": "fact"}), bindings, 7)
+    assert (new.kind, new.recorded, new.observed, new.exchange, new.path) == ("uuid", R1, O1, 7, "$.id")
+    assert learn(answer({"id": R1}), answer({"id": O1}), bindings, 8) == []
+
+
+def test_headers() -> None:
+    """The request id header and a location are learned from."""
+    left = answer({}, b"application/json", (b"X-Signet-Request-Id", R1.encode()), (b"location", f"/api/x/{R2}".encode()))
+    right = answer({}, b"application/json", (b"x-signet-request-id", O1.encode()), (b"location", f"/api/x/{O2}".encode()))
+    assert [one.path for one in learn(left, right, Bindings(), 1)] == ["header:x-signet-request-id", "header:location"]
+
+
+def test_lists_align_by_content() -> None:
+    """Items in another order, with other times and scores, are paired by what they say."""
+    recorded = [{"id": R1, "content": "one", "score": 0.5}, {"id": R2, "content": "two", "score": 0.4}, {"id": R3, "content": "gone"}]
+    observed = [{"id": O2, "content": "two", "score": 0.6}, {"id": O3, "content": "new"}, {"id": O1, "content": "one", "score": 0.5}]
+    assert bound({"results": recorded}, {"results": observed}) == {R1: O1, R2: O2}
+
+
+def test_bound_ids_lead_the_alignment() -> None:
+    """Items whose id is known already are paired by it, and so teach the other ids in them."""
+    bindings = Bindings()
+    bindings.bind("uuid", R1, O1, 1, "$.id")
+    recorded = [{"id": R1, "n": 1, "job": R2}, {"id": R3, "n": 1, "job": R3}]
+    observed = [{"id": O3, "n": 2, "job": O3}, {"id": O1, "n": 3, "job": O2}]
+    learn(answer(recorded), answer(observed), bindings, 2)
+    assert bindings.observed_for(R2) == O2
+
+
+def test_ambiguous_items_are_paired_by_order_weakly() -> None:
+    """Items that say the same pair by order if equally many, marked; otherwise not at all."""
+    bindings = Bindings()
+    new = learn(answer({"ids": [R1, R2]}), answer({"ids": [O1, O2]}), bindings, 1)
+    assert [(one.recorded, one.observed) for one in new] == [(R1, O1), (R2, O2)]
+    assert all(one.path.endswith(" (by order)") for one in new)
+    assert bound({"ids": [R1, R2]}, {"ids": [O1, O2, O3]}) == {}
+
+
+def test_keys_texts_and_json_in_strings() -> None:
+    """Ids are learned from object keys, from texts that are equal but for them, and from JSON held in strings."""
+    assert bound({f"GET /api/memory/{R1}": 4}, {f"GET /api/memory/{O1}": 5}) == {R1: O1}
+    assert bound({"inject": f"# Seen {R1}\n2026-11-23"}, {"inject": f"# Seen {O1}\n2026-12-24"}) == {R1: O1}
+    assert bound({"inject": f"Seen {R1} 5m ago"}, {"inject": f"Seen {O1} 7m ago"}) == {}
+    assert bound({"text": json.dumps({"id": R1})}, {"text": json.dumps({"id": O1})}) == {R1: O1}
+
+
+def test_times_and_composed_ids() -> None:
+    """Precise times are bound, coarse ones are not; the parts of composed ids are."""
+    taught = bound(
+        {"createdAt": "2026-11-23T07:37:13.001Z", "day": "2026-11-23", "job": "source-index:github:e157d79a502b59af:1795419497464"},
+        {"createdAt": "2026-12-01T00:00:00.002Z", "day": "2026-12-01", "job": "source-index:github:e157d79a502b59af:1796083200002"},
+    )
+    assert taught == {
+        "2026-11-23T07:37:13.001Z": "2026-12-01T00:00:00.002Z",
+        "e157d79a502b59af": "e157d79a502b59af",
+        "1795419497464": "1796083200002",
+    }
+
+
+def test_client_chosen_ids_are_never_bound() -> None:
+    """An id that the client chose stays what it is."""
+    assert bound({"session": R1, "id": R2}, {"session": O1, "id": O2}, chosen={R1}) == {R2: O2}
+
+
+def test_streams_and_lines() -> None:
+    """Events and NDJSON lines are aligned and learned from."""
+    left = f'event: meta\ndata: {{"requestId":"{R1}"}}\n\nevent: done\ndata: {{"id":"{R2}"}}\n\n'
+    right = f': hi\n\nevent: meta\ndata: {{"requestId":"{O1}"}}\n\nevent: delta\ndata: {{}}\n\nevent: done\ndata: {{"id":"{O2}"}}\n\n'
+    bindings = Bindings()
+    learn(answer(left.encode(), b"text/event-stream"), answer(right.encode(), b"text/event-stream"), bindings, 3)
+    assert bindings.observed_for(R1) == O1
+    assert bindings.observed_for(R2) == O2
+    lines = Bindings()
+    media = b"application/x-ndjson"
+    learn(
+        answer(f'{{"id":"{R1}","n":"a"}}\n{{"id":"{R2}","n":"b"}}\n'.encode(), media),
+        answer(f'{{"id":"{O2}","n":"b"}}\n'.encode(), media),
+        lines,
+        3,
+    )
+    assert lines.records()[0].recorded == R2
+
+
+def test_contradictions_are_kept() -> None:
+    """Two recorded ids that became one are said."""
+    bindings = Bindings()
+    learn(answer({"a": R1, "b": R2}), answer({"a": O1, "b": O1}), bindings, 4)
+    assert len(bindings.contradictions) == 1
+
+
+def test_values_alone_can_teach() -> None:
+    """One event's data is enough."""
+    bindings = Bindings()
+    learn_pair({"id": R1}, {"id": O1}, bindings, 2, path="$.<sse>[0].data")
+    assert bindings.born(R1) is not None
+
+
+def test_different_kinds_teach_nothing() -> None:
+    """An HTML page against JSON, or an answer without a body, binds nothing."""
+    bindings = Bindings()
+    assert learn(answer({"id": R1}), answer(b"<p>", b"text/html"), bindings, 1) == []
+    assert learn(answer(b""), answer({"id": R1}), bindings, 1) == []
