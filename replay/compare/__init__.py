@@ -1,1 +1,27 @@
-"""The room compare."""
+"""Pair, make comparable, and find what differs. Knows no rules and learns no noise: what is tolerated is a counted relation."""
+
+from replay.compare.archives import (
+    Comparison,
+    Partners,
+    Shown,
+    compare_archives,
+    find,
+    findings_of,
+    partners_of,
+    route_of,
+)
+from replay.compare.difference import Difference
+from replay.compare.witness import hear
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Partners",
+    "Shown",
+    "compare_archives",
+    "find",
+    "findings_of",
+    "hear",
+    "partners_of",
+    "route_of",
+]

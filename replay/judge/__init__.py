@@ -1,1 +1,20 @@
-"""The room judge."""
+"""Rules, noise, verdicts, clusters: turns findings into divergences. Pure: no daemons, no files but what callers hand in as text."""
+
+from replay.judge.canaries import plant
+from replay.judge.clusters import cluster
+from replay.judge.noise import NoiseModel, learn_noise, load_noise, noise_text
+from replay.judge.rules import RuleSet, load_rules
+from replay.judge.verdicts import Judgement, judge
+
+__all__ = [
+    "Judgement",
+    "NoiseModel",
+    "RuleSet",
+    "cluster",
+    "judge",
+    "learn_noise",
+    "load_noise",
+    "load_rules",
+    "noise_text",
+    "plant",
+]

@@ -1,0 +1,323 @@
+"""
+Compare two archives, with controls: every planned exchange leaves as exactly one compared pair or one gap.
+
+How this works
+--------------
+Exchanges are paired (by recorded id for a replay, by sequence for two recordings), compared in recorded order, and the control's differences are
+heard for each. An exchange in whose status or body kind control and candidate agree against the recording is the replay's own doing: a gap.
+A comparer that crashes on an exchange makes a gap, too, and its run is incomplete. The last line asserts that nothing fell out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from replay.archive import Archive
+from replay.compare.answers import answer_of, body_text
+from replay.compare.difference import Difference, shown
+from replay.compare.exchanges import compare_exchange
+from replay.compare.pairing import pair_by_sequence
+from replay.compare.state import Scene, Side, Window
+from replay.compare.timing import Sample, judge_timing
+from replay.compare.witness import Heard, alone, hear
+from replay.identity import Bindings
+from replay.model import (
+    Answer,
+    DifferenceClass,
+    EndReason,
+    Exchange,
+    Finding,
+    Gap,
+    GapReason,
+    NoResponse,
+    Pair,
+    Relation,
+    Response,
+    Subject,
+    UsageError,
+    Witness,
+)
+from replay.routes import Route, match
+
+_DECISIVE = frozenset({"status", "no-response", "body-kind", "body-missing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All sides' answers of one exchange with the request, for people."""
+
+    exchange: int
+    method: str
+    target: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str
+    primary: Answer
+    candidate: Answer
+    control: Answer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that was found out about two archives, unjudged."""
+
+    pairs: tuple[Pair, ...]
+    findings: tuple[Finding, ...]
+    relations: tuple[Relation, ...]
+    not_compared: tuple[tuple[str, int], ...]
+    timing: tuple[tuple[str, int], ...]
+    timing_floor_ms: float
+    shown: tuple[Shown, ...]
+
+
+@dataclass(slots=True)
+class Partners:
+    """One side of a comparison: the exchanges that stand for the recorded ones, and why some do not."""
+
+    exchanges: Mapping[int, Exchange]
+    gaps: Mapping[int, Gap]
+    side: Side
+    run_started_at: float
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A comparison in the making."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+
+
+def partners_of(recorded: Archive, other: Archive) -> Partners:
+    """
+    Find the exchanges of *other* that stand for those of *recorded*.
+
+    Raises:
+        UsageError: *other* is a replay of another recording, or no recording of the same client.
+
+    """
+    exchanges = other.exchanges()
+    replay_of = other.facts.get("replay_of")
+    if replay_of is not None and replay_of != recorded.id:
+        raise UsageError(
+            f"{other.path} is a replay of the recording {replay_of}, not of {recorded.path} ({recorded.id}); compare it with that one"
+        )
+    if replay_of is None:
+        by_id: Mapping[int, Exchange] = pair_by_sequence(recorded.exchanges(), exchanges)
+        gaps: Mapping[int, Gap] = {}
+    else:
+        by_id = {exchange.id: exchange for exchange in exchanges}
+        gaps = {gap.exchange: gap for gap in other.gaps() if gap.exchange is not None}
+    bindings = Bindings.of(other.bindings())
+    born = {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in other.bindings()}
+    started = min((exchange.started_at for exchange in exchanges), default=0.0)
+    return Partners(by_id, gaps, Side(bindings, born), started)
+
+
+def compare_archives(
+    recorded: Archive,
+    observed: Archive,
+    controls: Sequence[Archive],
+    progress: Callable[[int, int], None],
+) -> Comparison:
+    """
+    Compare *observed* with *recorded*; the first of *controls* is the third witness.
+
+    Raises:
+        ArchiveError: one of them is damaged.
+        UsageError: they do not belong together.
+
+    """
+    candidate = partners_of(recorded, observed)
+    control = partners_of(recorded, controls[0]) if controls else None
+    exchanges = recorded.exchanges()
+    started = min((exchange.started_at for exchange in exchanges), default=0.0)
+    draft = _Draft()
+    cut = [gap for gap in recorded.gaps() if gap.exchange is not None and all(gap.exchange != item.id for item in exchanges)]
+    for number, exchange in enumerate(exchanges, 1):
+        progress(number, len(exchanges))
+        _compare_one(exchange, started, candidate, control, draft)
+    for gap in cut:
+        assert gap.exchange is not None
+        draft.pairs.append(Pair(gap.exchange, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
+    timing = judge_timing(draft.samples)
+    routes = {pair.exchange: pair for pair in draft.pairs}
+    for sample in timing.late:
+        pair = routes[sample.exchange]
+        draft.findings.append(_late(sample, pair))
+    counts = _counts(draft.findings)
+    pairs = tuple(_counted(pair, counts) for pair in draft.pairs)
+    assert len(pairs) == len({pair.exchange for pair in pairs}) == len(exchanges) + len(cut)
+    relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
+    return Comparison(
+        pairs,
+        tuple(draft.findings),
+        relations,
+        tuple(sorted(candidate.side.not_compared.items())),
+        timing.counts,
+        timing.floor_ms,
+        tuple(draft.shown),
+    )
+
+
+def find(exchange: Exchange, other: Exchange, partners: Partners, run_started_at: float, route: Route, *, trial: bool) -> list[Difference]:
+    """Compare one pair; a *trial* (canaries) binds and counts nothing."""
+    scene = Scene(
+        partners.side,
+        route.name,
+        exchange.id,
+        Window(run_started_at, exchange.started_at, exchange.ended_at),
+        Window(partners.run_started_at, other.started_at, other.ended_at),
+        binding=not trial,
+        counting=not trial,
+    )
+    return compare_exchange(exchange, other, scene)
+
+
+def route_of(exchange: Exchange) -> Route:
+    """Name an exchange's route."""
+    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1"))
+
+
+def findings_of(exchange: Exchange, route: Route, heard: Iterable[Heard]) -> list[Finding]:
+    """Write differences down as findings."""
+    return [
+        Finding(
+            check="http",
+            subject=Subject("exchange", str(exchange.id)),
+            domain=route.domain,
+            route=route.name,
+            difference=item.difference.difference,
+            kind=item.difference.kind,
+            path=item.difference.path,
+            at=item.difference.at,
+            primary=shown(item.difference.recorded),
+            candidate=shown(item.difference.observed),
+            control=shown(item.control),
+            transition=item.difference.transition,
+            witness=item.witness,
+            quirk=item.difference.quirk,
+            ids=item.difference.ids,
+            derived_from=item.difference.derived_from,
+        )
+        for item in heard
+    ]
+
+
+def _compare_one(exchange: Exchange, started: float, candidate: Partners, control: Partners | None, draft: _Draft) -> None:
+    route = route_of(exchange)
+    other = candidate.exchanges.get(exchange.id)
+    third = control.exchanges.get(exchange.id) if control is not None else None
+    gap, detail = _gap_before(exchange, other, candidate)
+    heard: list[Heard] = []
+    if gap is None:
+        assert other is not None
+        try:
+            found = find(exchange, other, candidate, started, route, trial=False)
+            against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
+            heard = hear(found, against)
+            for noise in alone(found, against or ()):
+                candidate.side.tolerated["noise of the primary alone", route.name, noise.path] += 1
+        except Exception as error:  # noqa: BLE001  # a crash of ours must not end the run, and must not pass either
+            gap, detail = GapReason.COMPARER, f"{type(error).__name__}: {error}"
+        decisive = [item for item in heard if item.difference.kind in _DECISIVE]
+        if gap is None and decisive and all(item.witness is Witness.INFIDELITY for item in decisive):
+            gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
+            heard = []
+    draft.findings.extend(findings_of(exchange, route, heard))
+    if heard and other is not None:
+        draft.shown.append(_shown(exchange, other, third))
+    if gap is None and other is not None and _timed(exchange, other):
+        control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
+        draft.samples.append(Sample(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms))
+    draft.pairs.append(
+        Pair(
+            exchange=exchange.id,
+            domain=route.domain,
+            route=route.name,
+            method=exchange.request.method.decode("latin-1"),
+            target=exchange.request.target.decode("latin-1")[:2000],
+            gap=None if gap is None else str(gap),
+            gap_detail=detail,
+            primary_status=_status(exchange),
+            candidate_status=_status(other),
+            control_status=_status(third),
+            primary_ms=exchange.duration_ms,
+            candidate_ms=None if other is None else other.duration_ms,
+            control_ms=None if third is None else third.duration_ms,
+            events=_events(exchange, other),
+        )
+    )
+
+
+def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners) -> tuple[GapReason | None, str]:
+    """Why there is nothing to compare; None where there is."""
+    told = candidate.gaps.get(exchange.id)
+    if told is not None:
+        return told.reason, told.detail
+    if isinstance(exchange.outcome, NoResponse):
+        return GapReason.NO_RESPONSE, exchange.outcome.error
+    if exchange.end is EndReason.PROXY_ERROR:
+        return GapReason.NO_RESPONSE, exchange.note
+    if other is None:
+        return GapReason.NOT_OBSERVED, ""
+    return None, ""
+
+
+def _timed(exchange: Exchange, other: Exchange) -> bool:
+    """Whether durations say something: whole answers that nobody kept open."""
+    whole = exchange.end is EndReason.COMPLETE and other.end is EndReason.COMPLETE
+    return whole and not exchange.streamed and not other.streamed
+
+
+def _late(sample: Sample, pair: Pair) -> Finding:
+    assert sample.control_ms is not None
+    return Finding(
+        check="http",
+        subject=Subject("exchange", str(sample.exchange)),
+        domain=pair.domain,
+        route=pair.route,
+        difference=DifferenceClass.TIMING,
+        kind="late",
+        path="duration",
+        at="duration",
+        primary=f"{sample.recorded_ms:.1f}",
+        candidate=f"{sample.observed_ms:.1f}",
+        control=f"{sample.control_ms:.1f}",
+        transition="slower than the limits",
+        witness=Witness.CANDIDATE,
+    )
+
+
+def _counts(findings: Iterable[Finding]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for finding in findings:
+        counts[int(finding.subject.id)] = counts.get(int(finding.subject.id), 0) + 1
+    return counts
+
+
+def _counted(pair: Pair, counts: Mapping[int, int]) -> Pair:
+    return replace(pair, findings=counts.get(pair.exchange, 0))
+
+
+def _status(exchange: Exchange | None) -> int | None:
+    return exchange.outcome.status if exchange is not None and isinstance(exchange.outcome, Response) else None
+
+
+def _events(exchange: Exchange, other: Exchange | None) -> tuple[tuple[str, float], ...]:
+    sides = [("primary", exchange), *([("candidate", other)] if other is not None else [])]
+    return tuple((side, (chunk.at - item.started_at) * 1000.0) for side, item in sides for chunk in item.chunks[:500])
+
+
+def _shown(exchange: Exchange, other: Exchange, third: Exchange | None) -> Shown:
+    request = exchange.request
+    return Shown(
+        exchange.id,
+        request.method.decode("latin-1"),
+        request.target.decode("latin-1")[:2000],
+        tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers),
+        body_text(request.body or b"", request.header(b"content-type") or b""),
+        answer_of(exchange),
+        answer_of(other),
+        None if third is None else answer_of(third),
+    )

@@ -1,0 +1,218 @@
+"""
+Compare one recorded exchange with one observed one.
+
+Order of questions: was there an answer, which status, which headers, what kind of body, and then the body's parts.
+Where the status changes its class (2xx, 4xx, …) the bodies speak of different things, so their difference is one *derived* difference and not
+one per key. Headers of the transport (date, length, connection) are left out and counted.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+from replay.compare.difference import ABSENT, Difference
+from replay.compare.state import Place, Scene
+from replay.compare.walk import walk_pair
+from replay.content import Content, Event, Number, Value, parse
+from replay.model import DifferenceClass, EndReason, Exchange, NoResponse, Response
+
+_TRANSPORT: Final = frozenset({"date", "content-length", "connection", "keep-alive", "transfer-encoding", "server"})
+_ONE_TEXT: Final = frozenset({"json", "text", "html"})
+
+
+def compare_exchange(recorded: Exchange, observed: Exchange, scene: Scene) -> list[Difference]:
+    """
+    List how the observed answer differs from the recorded one.
+
+    The recorded exchange must hold a `Response`; without one there is nothing to compare with (a gap, the caller's affair).
+    """
+    left, right = recorded.outcome, observed.outcome
+    assert isinstance(left, Response)
+    if isinstance(right, NoResponse):
+        hung = observed.end is EndReason.TIMEOUT
+        return [
+            Difference(
+                DifferenceClass.STRUCTURAL,
+                "no-response",
+                "status",
+                "status",
+                _number(left.status),
+                right.error,
+                "no answer in time" if hung else "no answer",
+                "q-hangs" if hung else "",
+            )
+        ]
+    found: list[Difference] = []
+    status_derived = ""
+    if left.status != right.status:
+        found.append(
+            Difference(
+                DifferenceClass.STRUCTURAL,
+                "status",
+                "status",
+                "status",
+                _number(left.status),
+                _number(right.status),
+                f"{left.status} → {right.status}",
+            )
+        )
+        if left.status // 100 != right.status // 100:
+            status_derived = f"the status ({left.status} → {right.status})"
+    one = parse(left.body or b"", left.header(b"content-type"))
+    two = parse(right.body or b"", right.header(b"content-type"))
+    head = bool(recorded.request.method.upper() == b"HEAD")
+    kind_derived = ""
+    if (left.body is None) != (right.body is None) and not head:
+        found.append(_whole("body-missing", one, two, status_derived))
+    elif one.kind != two.kind and not _both_texts(one, two):
+        found.append(_whole("body-kind", one, two, status_derived))
+        kind_derived = f"the body's kind ({one.kind} → {two.kind})"
+    elif status_derived:
+        if one.value != two.value:
+            found.append(_whole("body", one, two, status_derived))
+    else:
+        found.extend(_bodies(one, two, scene))
+        found.extend(_ends(recorded, observed, one))
+    found.extend(_headers(left, right, scene, status_derived or kind_derived))
+    return found
+
+
+def _both_texts(one: Content, two: Content) -> bool:
+    return {one.kind, two.kind} == {"text", "html"} and one.media_type == two.media_type
+
+
+def _number(status: int) -> Value:
+    return Number(str(status))
+
+
+def _whole(kind: str, one: Content, two: Content, derived_from: str) -> Difference:
+    transition = f"{one.kind} → {two.kind}"
+    return Difference(
+        DifferenceClass.STRUCTURAL,
+        kind,
+        "body",
+        "body",
+        _as_value(one),
+        _as_value(two),
+        transition,
+        "q-html-fallback" if two.kind == "html" and one.kind != "html" else "",
+        (),
+        derived_from,
+    )
+
+
+def _as_value(content: Content) -> Value:
+    match content.kind:
+        case "empty":
+            return ""
+        case "binary":
+            assert isinstance(content.value, bytes)
+            return f"{len(content.value)} bytes, sha256 {_digest(content.value)}"
+        case "sse":
+            return [{"event": event.name, "data": event.data} for event in content.value if isinstance(event, Event)]  # type: ignore[union-attr]
+        case "ndjson" | "form":
+            return [list(item) if isinstance(item, tuple) else item for item in content.value]  # type: ignore[union-attr,misc]
+        case _:
+            return content.value  # type: ignore[return-value]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _bodies(one: Content, two: Content, scene: Scene) -> Iterator[Difference]:
+    if one.kind == "sse":
+        yield from _streams(one, two, scene)
+        return
+    if one.kind == "binary":
+        if one.value != two.value:
+            yield Difference(DifferenceClass.SEMANTIC, "value", "body", "body", _as_value(one), _as_value(two), "bytes")
+        return
+    suffix = "" if one.kind in _ONE_TEXT else f".<{one.kind}>"
+    yield from walk_pair(_as_value(one), _as_value(two), scene, Place(f"${suffix}", f"${suffix}"))
+    odd_one, odd_two = _structural_notes(one), _structural_notes(two)
+    if odd_one != odd_two:
+        yield Difference(
+            DifferenceClass.STRUCTURAL, "body-form", "body", "body", "; ".join(odd_one), "; ".join(odd_two), "how the body is written"
+        )
+
+
+def _structural_notes(content: Content) -> tuple[str, ...]:
+    """Notes on the body that a client could trip over: duplicate keys, no UTF-8, no JSON."""
+    return tuple(sorted({note.split(" at byte ")[0] for note in content.notes if not note.startswith("JSON, but the media type")}))
+
+
+def _streams(one: Content, two: Content, scene: Scene) -> Iterator[Difference]:
+    """Events as a sequence: data compared one by one, missing and extra events are structural."""
+    if one.comments or two.comments:
+        scene.side.not_compared["stream keep-alives and comments"] += len(one.comments) + len(two.comments)
+    recorded, observed = _as_value(one), _as_value(two)
+    for found in walk_pair(recorded, observed, scene, Place("$.<sse>", "$.<sse>")):
+        whole_event = found.path in {"$.<sse>[*]", "$.<sse>"}
+        if whole_event and found.kind in {"missing-item", "extra-item", "order"}:
+            yield Difference(
+                DifferenceClass.STRUCTURAL,
+                "stream-events",
+                found.path,
+                found.at,
+                found.recorded,
+                found.observed,
+                {"missing-item": "event missing", "extra-item": "event more", "order": "order"}[found.kind],
+            )
+        else:
+            yield found
+
+
+def _ends(recorded: Exchange, observed: Exchange, content: Content) -> Iterator[Difference]:
+    """How a stream ended: by the daemon, or left open until its client went."""
+    if content.kind not in {"sse", "ndjson"} or recorded.end is EndReason.PROXY_STOPPED:
+        return
+    by_daemon = {EndReason.COMPLETE: True, EndReason.SERVER_CLOSED: True, EndReason.CLIENT_LEFT: False, EndReason.TIMEOUT: False}
+    one, two = by_daemon.get(recorded.end), by_daemon.get(observed.end)
+    if one is not None and two is not None and one != two:
+        words = {True: "ended by the daemon", False: "left open"}
+        yield Difference(DifferenceClass.STRUCTURAL, "stream-end", "stream", "stream", words[one], words[two], f"{words[one]} → {words[two]}")
+
+
+def _headers(left: Response, right: Response, scene: Scene, derived_from: str) -> Iterator[Difference]:
+    one, two = _grouped(left), _grouped(right)
+    for name in sorted(one.keys() | two.keys()):
+        if name in _TRANSPORT:
+            scene.side.not_compared[f"header {name}"] += 1
+            continue
+        values, others = one.get(name), two.get(name)
+        if values == others:
+            continue
+        place = f"header:{name}"
+        kind = "content-type" if name == "content-type" else "header"
+        if values is None or others is None:
+            transition = "absent → present" if values is None else "present → absent"
+            recorded = ABSENT if values is None else ", ".join(values)
+            observed = ABSENT if others is None else ", ".join(others)
+            yield Difference(DifferenceClass.STRUCTURAL, kind, place, place, recorded, observed, transition, "", (), derived_from)
+        elif kind == "content-type":
+            if _media(values) != _media(others):
+                transition = f"{'/'.join(_media(values))} → {'/'.join(_media(others))}"
+                yield Difference(
+                    DifferenceClass.STRUCTURAL, kind, place, place, values[0], others[0], transition, "q-content-type", (), derived_from
+                )
+            else:
+                scene.tolerate("content type spelt differently", place)
+        else:
+            for found in walk_pair(", ".join(values), ", ".join(others), scene, Place(place, place, name)):
+                yield Difference(
+                    found.difference, "header", place, place, found.recorded, found.observed, found.transition, "", found.ids, derived_from
+                )
+
+
+def _grouped(response: Response) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in response.headers:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _media(values: list[str]) -> tuple[str, ...]:
+    """A content type without spelling: lower case, parameters sorted, spaces gone."""
+    essence, *parameters = values[0].lower().split(";")
+    return (essence.strip(), *sorted(part.replace(" ", "").replace('"', "") for part in parameters if part.strip()))

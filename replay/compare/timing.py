@@ -1,0 +1,86 @@
+"""
+Timing: the literal rule counted, and what the run's own control lets stand.
+
+The literal rule (over 2× or over 100 ms against the recording) is counted for every pair. It opens as a divergence only where the candidate is
+over the same limits against the control of this run, by more than the run's noise floor, and on a route whose evidence is enough: at least three
+samples of which more than half are over, or one that is over a second late. The rest is counted as not enough evidence; it is no pass.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+FLOOR_MS_MIN: Final = 5.0
+TIMES: Final = 2.0
+LATER_MS: Final = 100.0
+SAMPLES_MIN: Final = 3
+ALONE_MS_MIN: Final = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The durations of one compared exchange, in milliseconds."""
+
+    exchange: int
+    route: str
+    recorded_ms: float
+    observed_ms: float
+    control_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimingResult:
+    """What the durations say."""
+
+    late: tuple[Sample, ...]
+    """Those that open."""
+    counts: tuple[tuple[str, int], ...]
+    floor_ms: float
+
+
+def judge_timing(samples: Sequence[Sample]) -> TimingResult:
+    """Apply the rule to all samples of a run."""
+    floor = noise_floor_ms(samples)
+    counts: Counter[str] = Counter()
+    by_route: dict[str, list[Sample]] = {}
+    for sample in samples:
+        counts["pairs timed"] += 1
+        counts["over 2x the recording"] += sample.observed_ms > TIMES * sample.recorded_ms
+        counts["over 100 ms more than the recording"] += sample.observed_ms > sample.recorded_ms + LATER_MS
+        counts["faster than half the recording"] += TIMES * sample.observed_ms < sample.recorded_ms
+        counts["without control, so not judged"] += sample.control_ms is None
+        by_route.setdefault(sample.route, []).append(sample)
+    late: list[Sample] = []
+    for members in by_route.values():
+        over = [sample for sample in members if _over(sample, floor)]
+        enough = len(members) >= SAMPLES_MIN and 2 * len(over) > len(members)
+        opened = [sample for sample in over if enough or _by_far(sample)]
+        late.extend(opened)
+        counts["over, but not enough evidence"] += len(over) - len(opened)
+    return TimingResult(tuple(late), tuple(sorted(counts.items())), floor)
+
+
+def noise_floor_ms(samples: Sequence[Sample]) -> float:
+    """How far the primary's two durations of one exchange lie apart by chance: three median deviations, at least 5 ms."""
+    apart = [sample.control_ms - sample.recorded_ms for sample in samples if sample.control_ms is not None]
+    if not apart:
+        return FLOOR_MS_MIN
+    middle = median(apart)
+    return max(FLOOR_MS_MIN, 3.0 * median(abs(value - middle) for value in apart))
+
+
+def _over(sample: Sample, floor: float) -> bool:
+    if sample.control_ms is None:
+        return False
+    against_recording = _beyond(sample.observed_ms, sample.recorded_ms)
+    return against_recording and _beyond(sample.observed_ms, sample.control_ms) and sample.observed_ms - sample.control_ms > floor
+
+
+def _beyond(later_ms: float, base_ms: float) -> bool:
+    return later_ms > TIMES * base_ms or later_ms > base_ms + LATER_MS
+
+
+def _by_far(sample: Sample) -> bool:
+    return sample.control_ms is not None and sample.observed_ms - max(sample.control_ms, sample.recorded_ms) > ALONE_MS_MIN

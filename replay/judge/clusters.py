@@ -1,0 +1,85 @@
+"""
+Clusters: one cause is said once.
+
+The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so it
+lasts from night to night. Divergences of one key with different verdicts are told apart by the verdict behind the id.
+Clusters that share a quirk (nanoseconds for milliseconds, say) share one `cause`, whatever route they were seen on.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+
+from replay.model import Cluster, Divergence, Finding, Pair, Verdict
+
+_RANK = {Verdict.OPEN: 0, Verdict.DOCUMENTED: 1, Verdict.NOISE: 2, Verdict.DERIVED: 3, Verdict.INFIDELITY: 4}
+
+
+def cluster_id(finding: Finding) -> str:
+    """The lasting id of a finding's cluster, such as `c-7f3a90b1`."""
+    key = "\0".join((finding.check, finding.route or "", finding.path, finding.kind, finding.transition, finding.difference))
+    return "c-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def cluster(divergences: Iterable[Divergence], pairs: Iterable[Pair]) -> tuple[Cluster, ...]:
+    """Group divergences, open ones first, most explaining first."""
+    compared = Counter(pair.route for pair in pairs if pair.gap is None)
+    groups: dict[tuple[str, Verdict], list[Divergence]] = {}
+    for divergence in divergences:
+        groups.setdefault((divergence.cluster, divergence.verdict), []).append(divergence)
+    best: dict[str, Verdict] = {}
+    for identifier, verdict in groups:
+        if identifier not in best or _RANK[verdict] < _RANK[best[identifier]]:
+            best[identifier] = verdict
+    made = [
+        _make(identifier if best[identifier] is verdict else f"{identifier}-{verdict}", members, compared)
+        for (identifier, verdict), members in groups.items()
+    ]
+    made.sort(key=lambda item: (_RANK[item.verdict], -item.count, item.id))
+    return tuple(made)
+
+
+def _make(identifier: str, members: list[Divergence], compared: Counter[str]) -> Cluster:
+    ordered = sorted(members, key=lambda member: (_size(member.finding), _order(member.finding)))
+    first = ordered[0]
+    finding = first.finding
+    subjects = tuple(dict.fromkeys(member.finding.subject for member in ordered))
+    return Cluster(
+        id=identifier,
+        check=finding.check,
+        cause=_cause(finding),
+        domain=finding.domain,
+        route=finding.route,
+        difference=finding.difference,
+        verdict=first.verdict,
+        because=first.because,
+        path=finding.path,
+        kind=finding.kind,
+        primary=finding.primary,
+        candidate=finding.candidate,
+        count=len(subjects),
+        subjects=subjects,
+        derived_from=finding.derived_from or None,
+        control=finding.control,
+        at=finding.at,
+        ids=finding.ids,
+        compared=compared[finding.route or ""],
+        domains=tuple(sorted({member.finding.domain for member in members})),
+        routes=tuple(sorted({member.finding.route for member in members if member.finding.route})),
+    )
+
+
+def _cause(finding: Finding) -> str:
+    if finding.quirk:
+        return finding.quirk
+    change = f": {finding.transition}" if finding.transition else ""
+    return f"{finding.kind} at {finding.path}{change} ({finding.route or finding.check})"
+
+
+def _size(finding: Finding) -> int:
+    return len(finding.primary or "") + len(finding.candidate or "")
+
+
+def _order(finding: Finding) -> tuple[int, str]:
+    subject = finding.subject.id
+    return (int(subject), "") if subject.isdigit() else (0, subject)

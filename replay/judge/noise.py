@@ -1,0 +1,142 @@
+"""
+Noise: what the primary does differently from itself, measured from control runs and never from the candidate.
+
+How this works
+--------------
+Two archives of the same daemon are compared like any other two. Each finding counts for its place (route, path, kind), each compared exchange
+of a route counts as one chance. A fact excuses a finding of the candidate only where
+
+- the place and kind are the same,
+- the values are of a class that was seen to vary there (`number`, `text`, …), numbers no further apart than three times the widest
+  difference measured,
+- and either this exchange's own control differs there as well, or the place differed in at least half of all chances.
+
+So a fact never means "anything": another type, a missing key or a far-off number stays open.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from replay.model import Finding, NoiseFact, Pair, RuleError, Witness
+
+FORMAT: Final = 1
+_REACH: Final = 3.0
+"""How far beyond the widest measured difference a number may lie."""
+
+type Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """All facts of one file, by place."""
+
+    facts: Mapping[Place, NoiseFact] = field(default_factory=dict)
+    archives: tuple[str, ...] = ()
+    """Digests of the archives it was learned from."""
+
+    def excuse(self, finding: Finding) -> str | None:
+        """Why *finding* is noise, in words; None where nothing measured says so."""
+        if finding.witness in {Witness.INFIDELITY, Witness.PRIMARY_NOISE}:
+            return None
+        fact = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
+        if fact is None or value_class(finding) not in fact.values.split(","):
+            return None
+        if finding.witness is not Witness.ALL_DIFFER and 2 * fact.differing < fact.pairs:
+            return None
+        distance = _distance(finding.primary, finding.candidate)
+        if distance is not None and fact.high is not None and distance > _REACH * fact.high:
+            return None
+        also = "; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else ""
+        return f"the primary differs from itself here in {fact.differing} of {fact.pairs} control pairs{also}"
+
+
+def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str]) -> NoiseModel:
+    """Make facts from the findings and pairs of comparisons of the primary with itself."""
+    chances: Counter[str] = Counter()
+    differing: dict[Place, set[tuple[int, str]]] = {}
+    distances: dict[Place, float] = {}
+    classes: dict[Place, set[str]] = {}
+    for number, (findings, pairs) in enumerate(runs):
+        chances.update(pair.route for pair in pairs if pair.gap is None)
+        for finding in findings:
+            if finding.route is None:
+                continue
+            place = (finding.route, finding.path, finding.kind)
+            differing.setdefault(place, set()).add((number, finding.subject.id))
+            classes.setdefault(place, set()).add(value_class(finding))
+            distance = _distance(finding.primary, finding.candidate)
+            if distance is not None:
+                distances[place] = max(distances.get(place, 0.0), distance)
+    facts = {
+        place: NoiseFact(
+            route=place[0],
+            path=place[1],
+            kind=place[2],
+            pairs=max(chances[place[0]], len(subjects)),
+            differing=len(subjects),
+            low=0.0 if place in distances else None,
+            high=distances.get(place),
+            values=",".join(sorted(classes[place])),
+        )
+        for place, subjects in differing.items()
+    }
+    return NoiseModel(facts, tuple(archives))
+
+
+def value_class(finding: Finding) -> str:
+    """What kind of values a finding is about: `number`, `text`, `null`, `boolean`, `list`, `object`, `none`; both, where they differ."""
+    sides = {_class_of(finding.primary), _class_of(finding.candidate)}
+    return "+".join(sorted(sides))
+
+
+def noise_text(model: NoiseModel) -> str:
+    """The model as the text of a noise file."""
+    rows = [asdict(fact) for _, fact in sorted(model.facts.items())]
+    return json.dumps({"format": FORMAT, "archives": list(model.archives), "facts": rows}, indent=1, ensure_ascii=False) + "\n"
+
+
+def load_noise(text: str, source: str) -> NoiseModel:
+    """
+    Read a noise file; *source* names it in errors.
+
+    Raises:
+        RuleError: it is none, or of another version.
+
+    """
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise RuleError(f"{source}: noise format {document['format']!r} is not known to this version; learn it again")
+        facts = [NoiseFact(**row) for row in document["facts"]]
+        archives = tuple(str(digest) for digest in document["archives"])
+        return NoiseModel({(fact.route, fact.path, fact.kind): fact for fact in facts}, archives)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RuleError(f"{source}: is no noise file ({type(error).__name__}: {error}); `signet-parity noise` makes one") from error
+
+
+def _class_of(text: str | None) -> str:
+    if text is None:
+        return "none"
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return "text"
+    if value is None:
+        return "null"
+    for kind, name in ((bool, "boolean"), (int | float, "number"), (str, "text"), (list, "list")):
+        if isinstance(value, kind):
+            return name
+    return "object"
+
+
+def _distance(primary: str | None, candidate: str | None) -> float | None:
+    try:
+        left, right = json.loads(primary or "null"), json.loads(candidate or "null")
+    except ValueError:
+        return None
+    if isinstance(left, bool) or isinstance(right, bool) or not isinstance(left, int | float) or not isinstance(right, int | float):
+        return None
+    return abs(float(left) - float(right))

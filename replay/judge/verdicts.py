@@ -1,0 +1,74 @@
+"""One judge for all findings: verdict and because."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from replay.judge.clusters import cluster_id
+from replay.judge.noise import NoiseModel
+from replay.judge.rules import RuleSet
+from replay.model import Divergence, Finding, Rule, Verdict, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The judged findings, and what the rules did."""
+
+    divergences: tuple[Divergence, ...]
+    """One per finding, in the same order."""
+    rules_unused: tuple[str, ...]
+    rules_expired: tuple[str, ...]
+
+
+def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today: dt.date) -> Judgement:
+    """
+    Give every finding its verdict.
+
+    What no rule and no measured fact speaks for is open.
+
+    Raises:
+        RuleError: two rules disagree about one finding.
+
+    """
+    used: set[str] = set()
+    divergences = []
+    for finding in findings:
+        rule = rules.deciding(finding, today)
+        if rule is not None:
+            used.add(rule.id)
+        verdict, because = _decide(finding, rule, noise)
+        divergences.append(
+            Divergence(
+                finding=finding,
+                verdict=verdict,
+                because=because,
+                cluster=cluster_id(finding),
+                rule=rule.id if rule is not None and verdict is rule.verdict else "",
+            )
+        )
+    expired = rules.expired(today)
+    unused = tuple(rule.id for rule in rules.rules if rule.id not in used and rule.id not in expired)
+    return Judgement(tuple(divergences), unused, expired)
+
+
+def _decide(finding: Finding, rule: Rule | None, noise: NoiseModel) -> tuple[Verdict, str]:
+    if finding.derived_from:
+        return Verdict.DERIVED, f"follows from {finding.derived_from}"
+    if finding.witness is Witness.INFIDELITY:
+        return Verdict.INFIDELITY, "control and candidate agree against the recording: the replay's doing, not the candidate's"
+    if rule is not None and rule.verdict is Verdict.DOCUMENTED:
+        return Verdict.DOCUMENTED, f"rule {rule.id}: {rule.reason} ({rule.owner}, until {rule.until})"
+    excuse = noise.excuse(finding) if rule is None else None
+    if excuse is not None:
+        return Verdict.NOISE, excuse
+    taken_back = f"; rule {rule.id} keeps it open: {rule.reason}" if rule is not None else "; no rule"
+    return Verdict.OPEN, _WITNESS[finding.witness] + taken_back
+
+
+_WITNESS = {
+    Witness.CANDIDATE: "the control agrees with the recording, the candidate does not",
+    Witness.ALL_DIFFER: "recording, control and candidate all differ, and no noise fact covers it",
+    Witness.UNCONFIRMED: "there was no control: not confirmed",
+    Witness.PRIMARY_NOISE: "the candidate agrees with the recording, the control does not",
+    Witness.INFIDELITY: "",
+}
