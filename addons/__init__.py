@@ -1,0 +1,1 @@
+"""Entry points for mitmproxy: `mitmdump -s addons/record.py`. Nothing imports this package."""

@@ -1,0 +1,278 @@
+"""Compare, judge, judge again, and learn noise: from archives to a run."""
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from replay.archive import Archive, read
+from replay.compare import Comparison, compare_archives, partners_of
+from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
+from replay.judge.canaries import Ground, Planted
+from replay.model import GapReason, Pair, RuleError, UsageError, Verdict
+from replay.model.judgement import DifferenceClass
+from replay.runs import Answers, Canaries, Party, Run
+
+type Progress = Callable[[str, int, int], None]
+"""Told what is being done, how far it is, and of how many."""
+
+INFIDELITY_SHARE_MAX: Final = 0.05
+"""More of the replay's own infidelity than this share of a domain's planned exchanges, and the run proves nothing."""
+_BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
+"""Gaps that make a run incomplete: something that should have been compared was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a judgement rests on beside the archives."""
+
+    rules: RuleSet = field(default_factory=RuleSet)
+    rules_path: str = ""
+    rules_digest: str = ""
+    noise: NoiseModel = field(default_factory=NoiseModel)
+    noise_digest: str = ""
+
+
+def load_basis(rules: Path | None, noise: Path | None) -> Basis:
+    """
+    Read rules and noise.
+
+    Raises:
+        RuleError: one of them is missing or broken.
+
+    """
+    basis = Basis()
+    if rules is not None:
+        text = _read_text(rules, "rules")
+        basis = replace(basis, rules=load_rules(text, str(rules)), rules_path=str(rules), rules_digest=_digest(text))
+    if noise is not None:
+        text = _read_text(noise, "noise")
+        basis = replace(basis, noise=load_noise(text, str(noise)), noise_digest=_digest(text))
+    return basis
+
+
+def compare_run(
+    recorded: Archive,
+    observed: Archive,
+    controls: Sequence[Archive],
+    basis: Basis,
+    *,
+    run_path: Path,
+    seed: int,
+    now: dt.datetime,
+    progress: Progress,
+) -> Run:
+    """
+    Compare archives and judge what was found.
+
+    Raises:
+        ParityError: an archive is damaged, or they do not belong together.
+
+    """
+    comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
+    today = now.date()
+    judgement = judge(comparison.findings, basis.rules, basis.noise, today)
+    progress("planting canaries", 0, 1)
+    candidate = partners_of(recorded, observed)
+    control = partners_of(recorded, controls[0]) if controls else None
+    planted = plant(comparison, Ground(recorded.exchanges(), candidate, control, basis.rules, basis.noise, today), seed)
+    run = Run(
+        recorded=_party("recorded", recorded, run_path),
+        observed=_party("observed", observed, run_path),
+        control=_party("control", controls[0], run_path) if controls else None,
+        verdict="",
+        because="",
+        started_at=now.timestamp(),
+        seed=seed,
+        tool=f"signet-parity {version('signet-parity')}",
+        pairs=comparison.pairs,
+        findings=comparison.findings,
+        divergences=judgement.divergences,
+        clusters=(),
+        answers=_answers(comparison),
+        relations=comparison.relations,
+        not_compared=comparison.not_compared,
+        timing=comparison.timing,
+        timing_floor_ms=comparison.timing_floor_ms,
+        rules_path=basis.rules_path,
+        rules_digest=basis.rules_digest,
+        rules_unused=judgement.rules_unused,
+        rules_expired=judgement.rules_expired,
+        noise_digest=basis.noise_digest,
+        canaries=_canaries(planted),
+    )
+    return _concluded(run)
+
+
+def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
+    """
+    Judge a run's findings by other rules or noise, without comparing again.
+
+    The canaries' counts stay those of the comparison: they need its archives.
+
+    Raises:
+        RuleError: two rules disagree about one finding.
+
+    """
+    judgement = judge(run.findings, basis.rules, basis.noise, now.date())
+    return _concluded(
+        replace(
+            run,
+            divergences=judgement.divergences,
+            rules_path=basis.rules_path,
+            rules_digest=basis.rules_digest,
+            rules_unused=judgement.rules_unused,
+            rules_expired=judgement.rules_expired,
+            noise_digest=basis.noise_digest,
+        )
+    )
+
+
+def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel:
+    """
+    Learn what the primary does differently from itself: each archive against the first, and against its neighbour.
+
+    Raises:
+        UsageError: fewer than two archives, or they do not belong together.
+
+    """
+    if len(archives) < 2:
+        raise UsageError("noise needs at least two archives of the same daemon: a recording and its replay, or two replays")
+    first, *others = archives
+    runs = []
+    for number, other in enumerate(others, 1):
+        progress("measuring noise", number, len(others))
+        found = compare_archives(first, other, (), lambda _done, _of: None)
+        runs.append((found.findings, found.pairs))
+    return learn_noise(runs, [archive.digest for archive in archives])
+
+
+def open_archives(recorded: Path, observed: Path, controls: Sequence[Path], *, salvage: bool) -> tuple[Archive, Archive, list[Archive]]:
+    """
+    Open the archives of a comparison.
+
+    Raises:
+        ArchiveError: one of them is missing, damaged, cut or newer.
+
+    """
+    return read(recorded, salvage=salvage), read(observed, salvage=salvage), [read(path, salvage=salvage) for path in controls]
+
+
+def exit_code(run: Run) -> int:
+    """0: judged and good. 1: judged and not good. 2: could not judge."""
+    return {"pass": 0, "fail": 1}.get(run.verdict, 2)
+
+
+def _concluded(run: Run) -> Run:
+    run = replace(run, pairs=_worst(run), clusters=cluster(run.divergences, run.pairs))
+    verdict, because = _verdict(run)
+    return replace(run, verdict=verdict, because=because)
+
+
+def _worst(run: Run) -> tuple[Pair, ...]:
+    rank = {DifferenceClass.STRUCTURAL: 0, DifferenceClass.SEMANTIC: 1, DifferenceClass.TIMING: 2}
+    worst: dict[str, DifferenceClass] = {}
+    for divergence in run.divergences:
+        if divergence.verdict is Verdict.OPEN:
+            subject, found = divergence.finding.subject.id, divergence.finding.difference
+            if subject not in worst or rank[found] < rank[worst[subject]]:
+                worst[subject] = found
+    return tuple(replace(pair, worst=worst.get(str(pair.exchange))) for pair in run.pairs)
+
+
+def _verdict(run: Run) -> tuple[str, str]:
+    incomplete = _incomplete(run)
+    if incomplete:
+        return "incomplete", incomplete
+    opened = [item for item in run.clusters if item.verdict is Verdict.OPEN]
+    failing = [item for item in opened if item.difference is not DifferenceClass.TIMING]
+    if failing:
+        classes = ", ".join(
+            f"{sum(item.difference is kind for item in failing)} {kind}"
+            for kind in DifferenceClass
+            if any(i.difference is kind for i in failing)
+        )
+        return "fail", f"{len(failing)} open cluster{'s' * (len(failing) != 1)}: {classes}"
+    slow = f"; {len(opened)} open timing clusters do not fail a run" if opened else ""
+    return "pass", f"no open structural or semantic divergence in {run.compared} compared exchanges{slow}"
+
+
+def _incomplete(run: Run) -> str:
+    if run.compared == 0:
+        return "nothing was compared"
+    broken = {reason: count for reason, count in run.gaps.items() if reason in _BROKEN}
+    if broken:
+        return "not compared: " + ", ".join(f"{count} {reason}" for reason, count in sorted(broken.items()))
+    for domain in sorted({pair.domain for pair in run.pairs}):
+        members = [pair for pair in run.pairs if pair.domain == domain]
+        unfaithful = sum(pair.gap == GapReason.INFIDELITY for pair in members)
+        if unfaithful > max(1.0, INFIDELITY_SHARE_MAX * len(members)):
+            return f"the replay was not faithful enough in {domain}: {unfaithful} of {len(members)} exchanges"
+    if run.canaries.missed:
+        return f"{len(run.canaries.missed)} canaries were not found, so the run is void: {run.canaries.missed[0]}"
+    return ""
+
+
+def _answers(comparison: Comparison) -> tuple[Answers, ...]:
+    return tuple(
+        Answers(
+            item.exchange,
+            item.method,
+            item.target,
+            item.request_headers,
+            item.request_body,
+            item.primary,
+            item.candidate,
+            item.control,
+        )
+        for item in comparison.shown
+    )
+
+
+def _canaries(planted: Planted) -> Canaries:
+    return Canaries(planted.planted, planted.found, planted.blind, planted.missed)
+
+
+def _party(name: str, archive: Archive, run_path: Path) -> Party:
+    started = archive.manifest.get("started_at", 0.0)
+    daemon = archive.facts.get("daemon", "")
+    if isinstance(daemon, dict):
+        daemon = " ".join(str(daemon[key]) for key in ("name", "version") if daemon.get(key))
+    return Party(
+        name=name,
+        archive=archive.id,
+        path=os.path.relpath(archive.path, run_path),
+        digest=archive.digest,
+        daemon=str(daemon),
+        started_at=float(started) if isinstance(started, int | float) else 0.0,
+        exchanges=len(archive.exchanges()),
+        salvaged=archive.salvaged,
+        cell=str(archive.facts.get("cell", "none")),
+    )
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(f"{path}: the {what} file can't be read ({error})") from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+__all__ = [
+    "Basis",
+    "Progress",
+    "compare_run",
+    "exit_code",
+    "judge_again",
+    "load_basis",
+    "measure_noise",
+    "open_archives",
+]
