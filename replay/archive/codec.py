@@ -1,0 +1,134 @@
+"""
+Turn records into msgpack and back.
+
+Every entry of a block is one msgpack map with a `type`. Beside the record types of the model there are two that only this room knows:
+`segment`, the first entry of each segment, which says what it belongs to when the manifest is gone; and `body`, a big byte string that
+records refer to by its digest (a msgpack extension of type 1), so that equal ones are stored once.
+
+Strict both ways: bytes are a sequence of whole entries or an `ArchiveError`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+
+from replay.archive.shapes import Mismatch, Spill, tagged
+from replay.model import RECORD_TYPES, ArchiveError, Record
+
+FORMAT: Final = 0
+"""The number of the format that this code writes, and the newest that it reads."""
+
+BODY_BYTES: Final = 256 * 1024
+"""A byte string longer than this is stored once per segment and referred to by its digest."""
+
+_REFERENCE: Final = 1
+_DIGEST_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHead:
+    """The first entry of a segment: what it belongs to."""
+
+    format: int
+    archive: str
+    kind: str
+    number: int
+    """From 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A byte string that records of the same segment refer to by the SHA-256 of its content."""
+
+    data: bytes
+
+
+type Entry = SegmentHead | Body | Record
+type Resolve = Callable[[bytes], bytes]
+"""Gives the content for a digest of 32 bytes; raises `ArchiveError` where it is not there."""
+
+_ENTRY = tagged({"segment": SegmentHead, "body": Body, **RECORD_TYPES})
+
+
+def digest_of(data: bytes) -> bytes:
+    """Name a content: its SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def reference(digest: bytes) -> object:
+    """Give what is packed in place of a big byte string."""
+    return msgpack.ExtType(_REFERENCE, digest)
+
+
+def keep(data: bytes) -> object:
+    """Pack a byte string in its place, however big: the `Spill` that spills nothing."""
+    return data
+
+
+def encode(entry: Entry, spill: Spill = keep) -> bytes:
+    """
+    Pack one entry.
+
+    Raises:
+        ArchiveError: a value in it is not of the type that its field declares, or too big for the format.
+    """
+    try:
+        return bytes(msgpack.packb(_ENTRY.encode(entry, spill), use_bin_type=True, unicode_errors="surrogatepass"))
+    except (Mismatch, ValueError, OverflowError) as error:
+        raise ArchiveError(f"a record can't be written: {type(entry).__name__}: {error}") from error
+
+
+def decode(raw: bytes, resolve: Resolve) -> Iterator[Entry]:
+    """
+    Unpack the entries of a block, one by one.
+
+    Raises:
+        ArchiveError: the bytes end within an entry (msgpack itself would stay silent), or hold one that is not of this format.
+    """
+
+    def extension(code: int, data: bytes) -> bytes:
+        if code != _REFERENCE or len(data) != _DIGEST_BYTES:
+            raise Mismatch(f"unknown extension {code}")
+        return resolve(data)
+
+    unpacker = msgpack.Unpacker(
+        raw=False,
+        use_list=True,
+        strict_map_key=True,
+        unicode_errors="surrogatepass",
+        ext_hook=extension,
+        object_pairs_hook=_unique,
+        max_buffer_size=max(1, len(raw)),
+    )
+    unpacker.feed(raw)
+    while (place := unpacker.tell()) < len(raw):
+        try:
+            entry = _ENTRY.decode(unpacker.unpack())
+        except msgpack.OutOfData as error:
+            raise ArchiveError(f"the block is cut within the entry at its byte {place}") from error
+        except (Mismatch, ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+            raise ArchiveError(f"the entry at byte {place} of the block is none of format {FORMAT}: {error}") from error
+        yield entry
+
+
+def records_of(entries: list[Entry]) -> list[Record]:
+    """
+    Take entries that must be records, at least one.
+
+    Raises:
+        ArchiveError: there is something else among them, or nothing.
+    """
+    records = [entry for entry in entries if not isinstance(entry, SegmentHead | Body)]
+    if not records or len(records) != len(entries):
+        raise ArchiveError("the block holds something else than records")
+    return records
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise Mismatch("a key stands there twice")
+    return table

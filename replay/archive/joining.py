@@ -1,0 +1,106 @@
+"""
+Joining records to exchanges; pure.
+
+An exchange stands on disk as `Opened`, any number of `Chunks`, and `Ended`. Nothing disappears here: what was opened and has no end, or
+has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from replay.model import (
+    ArchiveError,
+    Chunk,
+    Chunks,
+    Ended,
+    Exchange,
+    Gap,
+    GapReason,
+    Opened,
+    Outcome,
+    Record,
+    Redaction,
+    Response,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """All exchanges that are whole, by id, and all gaps."""
+
+    exchanges: tuple[Exchange, ...]
+    gaps: tuple[Gap, ...]
+
+
+def join(records: Iterable[Record]) -> Joined:
+    """
+    Join the records of one archive.
+
+    Raises:
+        ArchiveError: an exchange was opened or ended twice.
+    """
+    opened: dict[int, Opened] = {}
+    ended: dict[int, Ended] = {}
+    chunks: defaultdict[int, list[Chunks]] = defaultdict(list)
+    gaps: list[Gap] = []
+    for record in records:
+        match record:
+            case Opened():
+                _once(opened, record, "opened")
+            case Ended():
+                _once(ended, record, "ended")
+            case Chunks():
+                chunks[record.exchange].append(record)
+            case Gap():
+                gaps.append(record)
+    exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in sorted(opened.keys() & ended.keys()))
+    return Joined(exchanges, (*gaps, *cut(opened, set(chunks), set(ended), gaps)))
+
+
+def cut(opened: dict[int, Opened], chunked: set[int], ended: set[int], gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing."""
+    said = {gap.exchange for gap in gaps}
+    for number in sorted((opened.keys() | chunked | ended) - (opened.keys() & ended) - said):
+        if number in opened:
+            what = f"opened, {'with chunks, ' if number in chunked else ''}but its end is not there"
+            yield Gap(GapReason.CUT, event=opened[number].event, exchange=number, detail=what)
+        else:
+            yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
+
+
+def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str) -> None:
+    if record.exchange in found:
+        raise ArchiveError(f"exchange {record.exchange} was {what} twice; the archive was not written by one recorder")
+    found[record.exchange] = record
+
+
+def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
+    chunks = tuple(chunk for run in runs for chunk in run.chunks)
+    redactions: tuple[Redaction, ...] = sum((run.redactions for run in runs), opened.redactions)
+    return Exchange(
+        id=opened.exchange,
+        request=replace(opened.request, body=ended.request_body, trailers=ended.request_trailers),
+        outcome=_outcome(ended, chunks),
+        connection=opened.connection if ended.server_connection is None else replace(opened.connection, server=ended.server_connection),
+        opened_event=opened.event,
+        ended_event=ended.event,
+        started_at=opened.at,
+        ended_at=ended.at,
+        end=ended.end,
+        lane=opened.lane,
+        headers_event=ended.headers_event,
+        request_ended_at=ended.request_ended_at,
+        first_byte_at=ended.first_byte_at,
+        chunks=chunks,
+        redactions=redactions + ended.redactions,
+        note=ended.note,
+        opaque=ended.opaque,
+    )
+
+
+def _outcome(ended: Ended, chunks: tuple[Chunk, ...]) -> Outcome:
+    outcome = ended.outcome
+    if isinstance(outcome, Response) and outcome.body is None and (ended.streamed or chunks):
+        return replace(outcome, body=b"".join(chunk.data for chunk in chunks))
+    return outcome

@@ -1,0 +1,258 @@
+"""
+Make the two directions of a codec out of a value's own type hints.
+
+How this works
+--------------
+`shape_of()` reads a type hint once and gives a `Shape`: one function that turns a value into what msgpack packs, and one that turns it
+back. Both are strict. Encoding refuses a value that its hint does not allow, so that nothing is written which can't be read; decoding
+refuses an unknown key, a missing key and a value of another type. A dataclass becomes a map of its field names, a tuple a list, an enum
+its value. A union of dataclasses becomes a map with a `type`, the class name in lower case with dashes.
+
+A mismatch is raised as `Mismatch`, whose text names the place inside the value, from the outside in.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+type Spill = Callable[[bytes], object]
+"""Gives what to pack for a byte string: the bytes themselves, or a reference to where they are stored."""
+
+
+class Mismatch(ValueError):  # noqa: N818 - it says what was found, and never leaves this room
+    """A value is not of the shape that its place asks for."""
+
+    def inside(self, place: str) -> "Mismatch":
+        """The same mismatch, seen from one level further out."""
+        return Mismatch(f"{place}.{self}" if _PLACE.match(str(self)) else f"{place}: {self}")
+
+
+_PLACE = re.compile(r"[a-z_0-9]+[.:]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """Both directions for one type."""
+
+    encode: Callable[[Any, Spill], Any]
+    decode: Callable[[Any], Any]
+
+
+def shape_of(hint: Any) -> Shape:
+    """
+    Make the codec of a type hint.
+
+    Raises:
+        TypeError: the hint is of a kind that has no place in a record.
+    """
+    if isinstance(hint, TypeAliasType):
+        return shape_of(hint.__value__)
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _enum(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _fields(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return _run(shape_of(arguments[0])) if arguments[1:] == (...,) else _row([shape_of(part) for part in arguments])
+    if origin is dict:
+        return _table(shape_of(arguments[0]), shape_of(arguments[1]))
+    if origin in (Union, UnionType):
+        return _union(arguments)
+    raise TypeError(f"no shape for {hint!r}")
+
+
+# --- scalars ---
+
+
+def _scalar(wanted: type) -> Shape:
+    def decode(value: Any) -> Any:
+        if type(value) is not wanted:
+            raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
+        return value
+
+    return Shape(lambda value, _: decode(value), decode)
+
+
+def _encode_text(value: Any, _: Spill) -> str:
+    if not isinstance(value, str):
+        raise Mismatch(f"{type(value).__name__} where str belongs")
+    return str(value)
+
+
+def _encode_float(value: Any, _: Spill) -> float:
+    # A type checker lets an int pass as a float; on disk a time is always a float.
+    return _decode_float(float(value) if type(value) is int else value)
+
+
+def _decode_float(value: Any) -> float:
+    if type(value) is not float:
+        raise Mismatch(f"{type(value).__name__} where float belongs")
+    if not math.isfinite(value):
+        raise Mismatch(f"{value} where a finite number belongs")
+    return value
+
+
+def _encode_bytes(value: Any, spill: Spill) -> Any:
+    if type(value) is not bytes:
+        raise Mismatch(f"{type(value).__name__} where bytes belongs")
+    return spill(value)
+
+
+_SCALARS: Mapping[Any, Shape] = {
+    int: _scalar(int),
+    bool: _scalar(bool),
+    NoneType: _scalar(NoneType),
+    str: Shape(_encode_text, _scalar(str).decode),
+    float: Shape(_encode_float, _decode_float),
+    bytes: Shape(_encode_bytes, _scalar(bytes).decode),
+}
+
+
+def _enum(wanted: type[Enum]) -> Shape:
+    def encode(value: Any, _: Spill) -> Any:
+        if not isinstance(value, wanted):
+            raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
+        return value.value
+
+    def decode(value: Any) -> Any:
+        if type(value) is not str:
+            raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
+        try:
+            return wanted(value)
+        except ValueError:
+            raise Mismatch(f"unknown {wanted.__name__}") from None
+
+    return Shape(encode, decode)
+
+
+# --- containers ---
+
+
+def _run(item: Shape) -> Shape:
+    def encode(value: Any, spill: Spill) -> list[Any]:
+        if not isinstance(value, tuple):
+            raise Mismatch(f"{type(value).__name__} where tuple belongs")
+        return [item.encode(part, spill) for part in value]
+
+    def decode(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise Mismatch(f"{type(value).__name__} where a list belongs")
+        return tuple([item.decode(part) for part in value])
+
+    return Shape(encode, decode)
+
+
+def _row(items: list[Shape]) -> Shape:
+    def encode(value: Any, spill: Spill) -> list[Any]:
+        if not isinstance(value, tuple) or len(value) != len(items):
+            raise Mismatch(f"no tuple of {len(items)}")
+        return [item.encode(part, spill) for item, part in zip(items, value, strict=True)]
+
+    def decode(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list or len(value) != len(items):
+            raise Mismatch(f"no list of {len(items)}")
+        return tuple([item.decode(part) for item, part in zip(items, value, strict=True)])
+
+    return Shape(encode, decode)
+
+
+def _table(key: Shape, item: Shape) -> Shape:
+    def encode(value: Any, spill: Spill) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise Mismatch(f"{type(value).__name__} where dict belongs")
+        return {key.encode(name, spill): item.encode(part, spill) for name, part in value.items()}
+
+    def decode(value: Any) -> dict[Any, Any]:
+        if type(value) is not dict:
+            raise Mismatch(f"{type(value).__name__} where a map belongs")
+        return {key.decode(name): item.decode(part) for name, part in value.items()}
+
+    return Shape(encode, decode)
+
+
+def _fields(wanted: type) -> Shape:
+    hints = get_type_hints(wanted)
+    parts = [(field.name, shape_of(hints[field.name])) for field in dataclasses.fields(wanted)]
+    names = frozenset(name for name, _ in parts)
+
+    def encode(value: Any, spill: Spill) -> dict[str, Any]:
+        if type(value) is not wanted:
+            raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
+        packed = {}
+        for name, part in parts:
+            try:
+                packed[name] = part.encode(getattr(value, name), spill)
+            except Mismatch as mismatch:
+                raise mismatch.inside(name) from None
+        return packed
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict:
+            raise Mismatch(f"{type(value).__name__} where a map belongs")
+        if value.keys() != names:
+            raise _wrong_keys(value.keys(), names)
+        taken = {}
+        for name, part in parts:
+            try:
+                taken[name] = part.decode(value[name])
+            except Mismatch as mismatch:
+                raise mismatch.inside(name) from None
+        return wanted(**taken)
+
+    return Shape(encode, decode)
+
+
+def _wrong_keys(found: Any, names: frozenset[str]) -> Mismatch:
+    missing = sorted(names - found)
+    # Keys of a damaged file may be anything: their number is said, not their text.
+    unknown = len(found - names)
+    return Mismatch(f"missing {', '.join(missing)}" if missing else f"{unknown} unknown keys")
+
+
+def _union(hints: tuple[Any, ...]) -> Shape:
+    rest = [hint for hint in hints if hint is not NoneType]
+    if len(rest) == 1:
+        return _optional(shape_of(rest[0]))
+    if len(rest) != len(hints) or not all(dataclasses.is_dataclass(hint) for hint in rest):
+        raise TypeError(f"no shape for a union of {hints!r}")
+    return tagged({_tag(hint): hint for hint in rest})
+
+
+def _optional(item: Shape) -> Shape:
+    return Shape(
+        lambda value, spill: None if value is None else item.encode(value, spill),
+        lambda value: None if value is None else item.decode(value),
+    )
+
+
+def tagged(types: Mapping[str, type]) -> Shape:
+    """Make the codec of a union of dataclasses: a map with the key `type` beside the fields."""
+    shapes = {name: shape_of(wanted) for name, wanted in types.items()}
+    names = {wanted: name for name, wanted in types.items()}
+
+    def encode(value: Any, spill: Spill) -> dict[str, Any]:
+        name = names.get(type(value))
+        if name is None:
+            raise Mismatch(f"{type(value).__name__} is none of {', '.join(types)}")
+        return {"type": name, **shapes[name].encode(value, spill)}
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict:
+            raise Mismatch(f"{type(value).__name__} where a map belongs")
+        name = value.get("type")
+        shape = shapes.get(name) if type(name) is str else None
+        if shape is None:
+            raise Mismatch("unknown type")
+        return shape.decode({key: part for key, part in value.items() if key != "type"})
+
+    return Shape(encode, decode)
+
+
+def _tag(wanted: type) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", wanted.__name__).lower()
