@@ -16,6 +16,7 @@ from replay.compare.answers import answer_of, body_text
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.pairing import pair_by_sequence
+from replay.compare.requests import learn_request
 from replay.compare.state import Scene, Side, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
@@ -213,6 +214,9 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     if gap is None:
         assert other is not None
         try:
+            learn_request(exchange, other, candidate.side, route.name)
+            if third is not None and control is not None:
+                learn_request(exchange, third, control.side, route.name)
             found = find(exchange, other, candidate, started, route, trial=False)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
             heard = hear(found, against)

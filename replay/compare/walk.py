@@ -200,7 +200,8 @@ def _alike(recorded: list[Value], observed: list[Value], left: list[int], right:
         if scores and max(scores)[0] >= _LIKENESS_MIN:
             two = -max(scores)[1]
             free.remove(two)
-            pairs.append(Pairing(one, two))
+            # Likeness says what an item resembles, not what it is: no ids are bound on its word.
+            pairs.append(Pairing(one, two, weak=True))
     return pairs
 
 
@@ -221,8 +222,12 @@ def _own_id(item: Value, translate: Callable[[str], str | None]) -> object:
 
 
 def _named(item: Value, name: str) -> object:
-    if isinstance(item, dict):
-        value = item.get(name)
+    """What an item, or the one object in it, is called by *name*; None where it has no such name."""
+    if not isinstance(item, dict):
+        return None
+    inner = [value for value in item.values() if isinstance(value, dict)]
+    for holder in (item, *(inner if len(inner) == 1 else ())):
+        value = holder.get(name)
         if isinstance(value, str | Number) and value:
             return blind(value) if name != "id" else value
     return None
@@ -231,10 +236,12 @@ def _named(item: Value, name: str) -> object:
 def _sketch(item: Value) -> Value:
     """What an item is called, for people."""
     if isinstance(item, dict):
-        for name in ("content", "name", "title", "key", "path", "id"):
-            value = item.get(name)
-            if isinstance(value, str) and value:
-                return value[:80]
+        inner = [value for value in item.values() if isinstance(value, dict)]
+        for holder in (item, *(inner if len(inner) == 1 else ())):
+            for name in ("content", "name", "title", "key", "path", "id"):
+                value = holder.get(name)
+                if isinstance(value, str) and value:
+                    return value[:80]
     return item if not isinstance(item, dict | list) else blind(item)[:80]
 
 
