@@ -10,7 +10,8 @@ What people and machines read of a run: pure functions from a `Run` to text. Not
 
 from replay.evidence import domains
 from replay.report.contract import contract, json_text, schema
+from replay.report.page import html
 from replay.report.terminal import last_line, table
 from replay.report.text import bound, share, visible
 
-__all__ = ["bound", "contract", "domains", "json_text", "last_line", "schema", "share", "table", "visible"]
+__all__ = ["bound", "contract", "domains", "html", "json_text", "last_line", "schema", "share", "table", "visible"]

@@ -1,0 +1,269 @@
+"""
+What the page shows, as plain JSON values.
+
+How this works
+--------------
+The page is drawn in the browser from one value, the *island*. Here it is laid out: names that repeat are numbers into a list, lists
+that could be long are cut with a count of the rest, and bodies come in only as far as the reader of the page may see them:
+
+    none   no bodies, no headers, no leaf values, no ids, no queries: the page can be shown to anyone
+    diff   the answers of each cause's representative, each body up to BODY_CHARACTERS_MAX
+    full   all answers, whole
+"""
+
+import shlex
+from collections import defaultdict
+from typing import Any, Final, Literal
+
+from replay.evidence import domains
+from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
+from replay.report.contract import domain_row
+from replay.report.terminal import last_line, seen
+from replay.report.text import bound, moment, plural, share
+from replay.runs import Answers, Party, Run
+
+type Bodies = Literal["none", "diff", "full"]
+
+BODY_CHARACTERS_MAX: Final = 60_000
+VALUE_CHARACTERS_MAX: Final = 2_000
+SUBJECTS_MAX: Final = 60
+STREAMS_MAX: Final = 40
+GAP_ITEMS_MAX: Final = 500
+
+
+def island(run: Run, bodies: Bodies) -> dict[str, Any]:
+    """Lay out everything that the page draws."""
+    shown = shown_exchanges(run, bodies)
+    places = {cluster.id: place for place, cluster in enumerate(run.clusters)}
+    routes = sorted({pair.route for pair in run.pairs})
+    return {
+        "bodies": bodies,
+        "lastLine": last_line(run),
+        "floor": run.timing_floor_ms,
+        "domains": [
+            {**domain_row(row.domain, row.tally), "bound": bound(row.tally.open, row.tally.compared), "share": _share(row.tally)}
+            for row in domains(run)
+        ],
+        "funnel": funnel(run),
+        "clusters": [_cluster(run, cluster, bodies) for cluster in run.clusters],
+        "exchanges": {str(answers.exchange): _answers(answers, bodies) for answers in run.answers if answers.exchange in shown},
+        "findings": _findings(run, shown, places),
+        "routes": routes,
+        "points": _points(run, {route: place for place, route in enumerate(routes)}),
+        "streams": _streams(run, bodies),
+        "gaps": _gaps(run, bodies),
+        "relations": [[relation.name, relation.route, relation.path, relation.count] for relation in run.relations],
+        "notCompared": [list(row) for row in run.not_compared],
+        "timing": [list(row) for row in run.timing],
+        "facts": facts(run),
+        "missed": list(run.canaries.missed),
+    }
+
+
+def shown_exchanges(run: Run, bodies: Bodies) -> set[int]:
+    """Say whose answers the page holds: none, those that represent a cause, or all."""
+    if bodies == "none":
+        return set()
+    there = {answers.exchange for answers in run.answers}
+    if bodies == "full":
+        return there
+    shown = set()
+    for cluster in run.clusters:
+        numbers = (int(subject.id) for subject in cluster.subjects if subject.kind == "exchange" and subject.id.isdecimal())
+        first = next((number for number in numbers if number in there), None)
+        if first is not None:
+            shown.add(first)
+    return shown
+
+
+def funnel(run: Run) -> list[dict[str, Any]]:
+    """Count from recorded to open: each step with what left before it."""
+    open_exchanges = sum(pair.worst is not None for pair in run.pairs)
+    divergent = run.compared - run.identical
+    open_causes = sum(cluster.verdict is Verdict.OPEN for cluster in run.clusters)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
+    explained = plural(len(run.clusters) - open_causes, "cause")
+    return [
+        {"name": "recorded", "count": run.planned, "left": "every exchange of the recording is planned"},
+        {"name": "compared", "count": run.compared, "left": f"{plural(run.planned - run.compared, 'gap')}{f': {reasons}' if reasons else ''}"},
+        {"name": "divergent", "count": divergent, "left": f"{run.identical:,} identical ({share(run.identical, run.compared)} of compared)"},
+        {
+            "name": "open",
+            "count": open_exchanges,
+            "left": f"{divergent - open_exchanges:,} explained by {explained} that {'is' if explained[0:2] == '1 ' else 'are'} not open",
+        },
+        {"name": "open causes", "count": open_causes, "left": "what somebody has to look at"},
+    ]
+
+
+def facts(run: Run) -> list[list[str]]:
+    """List who was compared, with what, as pairs of a name and words."""
+    rows = [["primary", _party(run.recorded)], ["candidate", _party(run.observed)]]
+    rows.append(["control", _party(run.control) if run.control else "none: no divergence is confirmed by a third witness"])
+    rows.append(["run", f"{moment(run.started_at)} · {run.tool} · seed {run.seed}"])
+    rules = f"{run.rules_path} {run.rules_digest}".strip() or "none"
+    if run.rules_unused:
+        rules += f" · unused: {', '.join(run.rules_unused)}"
+    if run.rules_expired:
+        rules += f" · EXPIRED: {', '.join(run.rules_expired)}"
+    rows += [["rules", rules], ["noise", run.noise_digest or "none"]]
+    canaries = run.canaries
+    planted = f"{canaries.found}/{canaries.planted} found, {canaries.blind} blind" if canaries.planted else "none planted"
+    return [*rows, ["canaries", planted]]
+
+
+def _party(party: Party) -> str:
+    words = [party.daemon, party.path, plural(party.exchanges, "exchange"), party.digest]
+    if party.cell != "none":
+        words.append(f"cell: {party.cell}")
+    if party.salvaged:
+        words.append("SALVAGED: the archive was cut, only its whole records count")
+    return " · ".join(words)
+
+
+def _share(tally: Any) -> str:
+    return share(tally.identical, tally.compared)
+
+
+def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
+    values = bodies != "none"
+    subjects = [[subject.kind, subject.id] for subject in cluster.subjects[:SUBJECTS_MAX]]
+    return {
+        "id": cluster.id,
+        "check": cluster.check,
+        "cause": cluster.cause,
+        "domain": cluster.domain,
+        "domains": list(cluster.domains) or [cluster.domain],
+        "route": cluster.route,
+        "routes": list(cluster.routes),
+        "class": cluster.difference.value,
+        "verdict": cluster.verdict.value,
+        "because": cluster.because,
+        "path": cluster.path,
+        "kind": cluster.kind,
+        "at": cluster.at,
+        "primary": _value(cluster.primary) if values else None,
+        "candidate": _value(cluster.candidate) if values else None,
+        "control": _value(cluster.control) if values else None,
+        "seen": seen(cluster),
+        "count": cluster.count,
+        "subjects": subjects,
+        "more": len(cluster.subjects) - len(subjects),
+        "derivedFrom": cluster.derived_from,
+        "ids": [_mapping(mapping) for mapping in cluster.ids] if values else [],
+        "again": again(run, cluster),
+    }
+
+
+def again(run: Run, cluster: Cluster) -> str:
+    """Give the command that makes the representative's divergence again."""
+    subject = cluster.subjects[0] if cluster.subjects else None
+    if subject is None or subject.kind != "exchange":
+        return f"signet-parity explain RUN {shlex.quote(cluster.id)}"
+    daemon = run.observed.daemon.split(" ")[0] or "NAME"
+    command = [
+        "signet-parity",
+        "replay",
+        run.recorded.path,
+        "--only",
+        subject.id,
+        "--daemon",
+        daemon,
+        "--observed",
+        f"again-{subject.id}.parity",
+    ]
+    return shlex.join(command)
+
+
+def _value(text: str | None) -> str | None:
+    if text is None or len(text) <= VALUE_CHARACTERS_MAX:
+        return text
+    return f"{text[:VALUE_CHARACTERS_MAX]}… ({len(text):,} characters)"
+
+
+def _mapping(mapping: IdMapping) -> list[str]:
+    return [mapping.kind, mapping.recorded, mapping.observed, mapping.born]
+
+
+def _answers(answers: Answers, bodies: Bodies) -> dict[str, Any]:
+    return {
+        "method": answers.method,
+        "target": answers.target,
+        "headers": [list(header) for header in answers.request_headers],
+        "body": _body(answers.request_body, bodies),
+        "primary": _answer(answers.primary, bodies),
+        "candidate": _answer(answers.candidate, bodies),
+        "control": _answer(answers.control, bodies),
+    }
+
+
+def _answer(answer: Answer | None, bodies: Bodies) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    body = _body(answer.body, bodies)
+    return {
+        "status": answer.status,
+        "headers": [list(header) for header in answer.headers],
+        "body": body,
+        "bytes": answer.body_bytes,
+        "cut": len(body) < len(answer.body) or len(answer.body.encode("utf-8", "replace")) < answer.body_bytes,
+        "type": answer.media_type,
+        "ms": answer.duration_ms,
+        "error": answer.error,
+    }
+
+
+def _body(text: str, bodies: Bodies) -> str:
+    return text if bodies == "full" else text[:BODY_CHARACTERS_MAX]
+
+
+def _findings(run: Run, shown: set[int], places: dict[str, int]) -> dict[str, list[list[Any]]]:
+    """Say, for each exchange whose answers are shown, where it differs and which cause that belongs to, with the ids that were mapped."""
+    found: dict[str, list[list[Any]]] = defaultdict(list)
+    for divergence in run.divergences:
+        finding = divergence.finding
+        if finding.subject.kind == "exchange" and finding.subject.id.isdecimal() and int(finding.subject.id) in shown:
+            mappings = [_mapping(mapping) for mapping in finding.ids]
+            found[finding.subject.id].append([finding.at, places.get(divergence.cluster, -1), mappings])
+    return found
+
+
+def _points(run: Run, routes: dict[str, int]) -> list[list[Any]]:
+    late = {
+        divergence.finding.subject.id
+        for divergence in run.divergences
+        if divergence.finding.difference is DifferenceClass.TIMING and divergence.verdict is Verdict.OPEN
+    }
+    return [
+        [pair.exchange, round(pair.primary_ms, 3), round(pair.candidate_ms, 3), int(str(pair.exchange) in late), routes[pair.route]]
+        for pair in run.pairs
+        if pair.gap is None and pair.primary_ms is not None and pair.candidate_ms is not None
+    ]
+
+
+def _streams(run: Run, bodies: Bodies) -> dict[str, Any]:
+    streams = [pair for pair in run.pairs if pair.events]
+    streams.sort(key=lambda pair: (pair.worst is None, pair.findings == 0, pair.exchange))
+    return {
+        "rows": [[pair.exchange, _name(pair, bodies), [[side, round(ms, 1)] for side, ms in pair.events]] for pair in streams[:STREAMS_MAX]],
+        "more": max(len(streams) - STREAMS_MAX, 0),
+    }
+
+
+def _gaps(run: Run, bodies: Bodies) -> list[dict[str, Any]]:
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair in run.pairs:
+        if pair.gap is not None:
+            groups[pair.gap].append(pair)
+    return [
+        {
+            "reason": reason,
+            "count": len(pairs),
+            "items": [[pair.exchange, pair.domain, _name(pair, bodies), pair.gap_detail] for pair in pairs[:GAP_ITEMS_MAX]],
+        }
+        for reason, pairs in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    ]
+
+
+def _name(pair: Pair, bodies: Bodies) -> str:
+    return pair.route if bodies == "none" else f"{pair.method} {pair.target}"
