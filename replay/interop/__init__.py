@@ -1,1 +1,1 @@
-"""The room interop."""
+"""Other tools' formats, in and out. One folder or module each: `mitm` for mitmproxy's flow files."""

@@ -15,7 +15,8 @@ and the table of body fields is short.
 """
 
 from replay.redact.placeholder import is_placeholder
+from replay.redact.records import redact_record
 from replay.redact.redactor import Redactor
 from replay.redact.shapes import Suspect, scan
 
-__all__ = ["Redactor", "Suspect", "is_placeholder", "scan"]
+__all__ = ["Redactor", "Suspect", "is_placeholder", "redact_record", "scan"]

@@ -29,6 +29,5 @@ def apply_edits(data: bytes, edits: Iterable[Edit]) -> bytes:
 def redactions_of(where: str, edits: Iterable[Edit]) -> tuple[Redaction, ...]:
     """Declare *edits* as spans at one place, in order."""
     return tuple(
-        Redaction(where=where, start=edit.start, length=len(edit.replacement), kind=edit.kind)
-        for edit in sorted(edits, key=lambda e: e.start)
+        Redaction(where=where, start=edit.start, length=len(edit.replacement), kind=edit.kind) for edit in sorted(edits, key=lambda e: e.start)
     )

@@ -33,8 +33,11 @@ def is_placeholder(data: bytes) -> bool:
     key = API_KEY.fullmatch(data)
     if key is not None:
         return _is_plain(key[2])
-    head, dot, tail = data.rpartition(b".")
-    return bool(dot) and _is_plain(tail) and (claims_of(head) or all(not part or _is_plain(part) for part in head.split(b".")))
+    parts = data.split(b".")
+    if len(parts) == 1:
+        return False
+    last = not parts[-1] or _is_plain(parts[-1])
+    return last and (all(not part or _is_plain(part) for part in parts) or claims_of(b".".join(parts[:-1])))
 
 
 def make_opaque(key: bytes, secret: bytes, length: int) -> bytes:

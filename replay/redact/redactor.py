@@ -33,7 +33,7 @@ class Redactor:
         """Redact a request: target, headers, trailers and (where it was seen) body."""
         target, redactions = self._pass("request.target", request.target, lambda data: find_query(data, route, self._key))
         headers, more = self._headers("request.header", request.headers)
-        trailers, others = self._headers("request.trailer", request.trailers)
+        trailers, others = self.trailers(request.trailers)
         body, last = self.request_body(request.body, route)
         return (
             replace(request, target=target, headers=headers, trailers=trailers, body=body),
@@ -45,6 +45,10 @@ class Redactor:
         if not body:
             return body, ()
         return self._pass("request.body", body, lambda data: find_request_fields(data, route, self._key))
+
+    def trailers(self, trailers: tuple[Header, ...]) -> tuple[tuple[Header, ...], tuple[Redaction, ...]]:
+        """Redact the trailers of a request alone."""
+        return self._headers("request.trailer", trailers)
 
     def response(self, response: Response, route: str) -> tuple[Response, tuple[Redaction, ...]]:
         """Redact an answer: headers, trailers and (where it was kept) body."""

@@ -48,9 +48,7 @@ def find_shapes(data: bytes, key: bytes) -> list[Edit]:
 def scan(data: bytes) -> list[Suspect]:
     """Find what still looks like a secret. Placeholders are not reported."""
     found = [
-        Suspect(kind, start, end - start)
-        for kind, start, end in (*_credentials(data), *_plain(data))
-        if not is_placeholder(data[start:end])
+        Suspect(kind, start, end - start) for kind, start, end in (*_credentials(data), *_plain(data)) if not is_placeholder(data[start:end])
     ]
     found += [Suspect("private-key", match.start(), len(match[0])) for match in _PRIVATE_KEY.finditer(data)]
     return sorted(found, key=lambda suspect: suspect.start)

@@ -165,9 +165,7 @@ def test_chunks(redactor: Redactor) -> None:
     assert redactions == (Redaction("chunk:17", 26, 43, "api-key"),)
 
 
-@given(
-    st.binary(max_size=40), st.sampled_from([API_KEY, TOKEN, b"https://me:pass-word@host/", b"sk-" + b"a1B2" * 8]), st.binary(max_size=40)
-)
+@given(st.binary(max_size=40), st.sampled_from([API_KEY, TOKEN, b"https://me:pass-word@host/", b"sk-" + b"a1B2" * 8]), st.binary(max_size=40))
 def test_anywhere(before: bytes, secret: bytes, after: bytes) -> None:
     """Whatever stands around it, a secret known by its shape is found by the scanner, and not after redaction."""
     redactor = Redactor(b"k" * 32)

@@ -1,0 +1,112 @@
+"""A judged run becomes a flow file, so that one flow can be looked at in mitmweb beside its verdict."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from replay.archive import Archive
+from replay.interop.mitm.source import State
+from replay.interop.mitm.state import rebuild
+from replay.interop.mitm.writing import write_flows
+from replay.model import Divergence, Exchange, Pair, Verdict
+from replay.runs import Run
+
+DEAD_END: Final = ("127.0.0.1", 9)
+"""The discard port of this machine: nobody listens there, so mitmweb's replay button can't reach a daemon."""
+MARKERS: Final = {
+    Verdict.OPEN: ":red_circle:",
+    Verdict.INFIDELITY: ":purple_circle:",
+    Verdict.DERIVED: ":orange_circle:",
+    Verdict.DOCUMENTED: ":large_blue_circle:",
+    Verdict.NOISE: ":white_circle:",
+}
+"""Worst first: an exchange is marked by its worst verdict."""
+GAP_MARKER: Final = ":black_circle:"
+SAME_MARKER: Final = ":green_circle:"
+_LINES_MAX: Final = 12
+_VALUE_CHARACTERS_MAX: Final = 120
+
+
+def export_run(run: Run, recorded: Archive, observed: Archive, destination: Path) -> int:
+    """
+    Write two flows for each planned exchange, what was recorded and what was observed, and give how many flows there were.
+
+    Marker and comment carry the verdict. Every flow points at a port where nobody listens; the Host header stays as it was.
+
+    Raises:
+        UsageError: there is something at *destination* already.
+
+    """
+    divergences: dict[int, list[Divergence]] = {}
+    for divergence in run.divergences:
+        subject = divergence.finding.subject
+        if subject.kind == "exchange" and subject.id.isdecimal():
+            divergences.setdefault(int(subject.id), []).append(divergence)
+    return write_flows(_states(run, recorded, observed, divergences), destination)
+
+
+def _states(run: Run, recorded: Archive, observed: Archive, divergences: dict[int, list[Divergence]]) -> Iterator[State]:
+    answers = {exchange.id: exchange for exchange in observed.exchanges()}
+    questions = {exchange.id: exchange for exchange in recorded.exchanges()}
+    for pair in run.pairs:
+        judged = divergences.get(pair.exchange, [])
+        for side, archive, found in (
+            ("recorded", recorded, questions.get(pair.exchange)),
+            ("observed", observed, answers.get(pair.exchange)),
+        ):
+            if found is not None:
+                yield _state(found, archive.id, side, pair, judged)
+
+
+def _state(exchange: Exchange, archive: str, side: str, pair: Pair, judged: list[Divergence]) -> State:
+    state = rebuild(exchange, archive)
+    host, port = DEAD_END
+    state["id"] = str(uuid.uuid5(uuid.UUID(state["id"]), side))
+    state["marked"] = _marker(pair, judged)
+    state["comment"] = describe(pair, judged, side)
+    state["metadata"] = {"parity_exchange": exchange.id, "parity_side": side, "parity_verdict": _word(pair, judged)}
+    state["request"] |= {"host": host, "port": port}
+    state["server_conn"] |= {"address": DEAD_END, "peername": DEAD_END}
+    # a lane of `reverse:` would have mitmproxy rewrite the flow when it is loaded
+    state["client_conn"]["proxy_mode"] = "regular"
+    return state
+
+
+def describe(pair: Pair, judged: list[Divergence], side: str) -> str:
+    """Say what became of an exchange, in a few lines."""
+    head = f"#{pair.exchange} {side} · {_word(pair, judged)} · {pair.domain} · {pair.route}"
+    if pair.gap is not None:
+        return f"{head}\nnot compared: {pair.gap}{': ' + pair.gap_detail if pair.gap_detail else ''}"
+    lines = [head]
+    for divergence in sorted(judged, key=lambda item: _rank(item.verdict))[:_LINES_MAX]:
+        finding = divergence.finding
+        lines.append(
+            f"{divergence.verdict} {finding.difference} {divergence.cluster}: {finding.kind} at {finding.at or finding.path}: "
+            f"{_short(finding.primary)} → {_short(finding.candidate)} — {divergence.because}"
+        )
+    if len(judged) > _LINES_MAX:
+        lines.append(f"and {len(judged) - _LINES_MAX} more")
+    return "\n".join(lines)
+
+
+def _marker(pair: Pair, judged: list[Divergence]) -> str:
+    if pair.gap is not None:
+        return GAP_MARKER
+    return MARKERS[min((item.verdict for item in judged), key=_rank)] if judged else SAME_MARKER
+
+
+def _word(pair: Pair, judged: list[Divergence]) -> str:
+    if pair.gap is not None:
+        return "gap"
+    return str(min((item.verdict for item in judged), key=_rank)) if judged else "identical"
+
+
+def _rank(verdict: Verdict) -> int:
+    return list(MARKERS).index(verdict)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(nothing)"
+    return value if len(value) <= _VALUE_CHARACTERS_MAX else value[:_VALUE_CHARACTERS_MAX] + "…"
