@@ -84,8 +84,8 @@ def probe_namespaces() -> str | None:
         result = subprocess.run(
             [*_UNSHARE, "true"], capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
         )
-    except FileNotFoundError:
-        return "the program `unshare` (package util-linux) is not on PATH"
+    except OSError as error:
+        return f"the program `unshare` (package util-linux) can't be started: {error.strerror}"
     except subprocess.TimeoutExpired:
         return "`unshare` did not come back"
     return None if result.returncode == 0 else result.stderr.strip() or f"`unshare` ended with exit code {result.returncode}"

@@ -99,9 +99,7 @@ def _live(orders: Orders, children: Children, report: _Report) -> None:
         report.facts = _facts(orders, log, reply.fields().get("version"), report.notes)
         facts = directory / "facts.json"
         facts.write_text(json.dumps(report.facts, indent=2), encoding="utf-8")
-        player = children.start(
-            "player", (*orders.player, str(facts)), environment=orders.player_environment, directory=directory, log=None
-        )
+        player = children.start("player", (*orders.player, str(facts)), environment=orders.player_environment, directory=directory, log=None)
         report.player_exit = children.wait_for(player, orders.player_timeout_s)
         if report.player_exit is None:
             raise DaemonError(f"the player was not done within {orders.player_timeout_s:g} s and was ended.")
@@ -178,9 +176,7 @@ def _expect_no_way_out() -> None:
         outward.settimeout(1.0)
         number = outward.connect_ex(_OUTSIDE)
     if number != errno.ENETUNREACH:
-        raise DaemonError(
-            f"the cell has a way out: connecting to {_OUTSIDE[0]} gave {os.strerror(number)!r}, not 'Network is unreachable'."
-        )
+        raise DaemonError(f"the cell has a way out: connecting to {_OUTSIDE[0]} gave {os.strerror(number)!r}, not 'Network is unreachable'.")
 
 
 if __name__ == "__main__":

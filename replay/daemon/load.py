@@ -97,9 +97,7 @@ def _source(name_or_path: str, beside: Path | None) -> Source:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         known = ", ".join(builtin_daemons())
-        raise UsageError(
-            f"daemon {name_or_path!r}: no such file, and no built-in one ({known}). Name one of these or a TOML file."
-        ) from None
+        raise UsageError(f"daemon {name_or_path!r}: no such file, and no built-in one ({known}). Name one of these or a TOML file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"daemon {name_or_path!r}: can't be read as text: {error}.") from error
     return Source(str(path), path.stem, path.parent.absolute(), text)
@@ -164,9 +162,7 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
     passed = {name: host[name] for name in table.get("pass", []) if name in host}
     given = {name: text(value) for name, value in table.get("environment", {}).items()}
     if "PATH" in {**passed, **given}:
-        raise UsageError(
-            f"{source.at(('environment', 'PATH'))}: PATH is made by the cell. Put directories that shall come first into `path`."
-        )
+        raise UsageError(f"{source.at(('environment', 'PATH'))}: PATH is made by the cell. Put directories that shall come first into `path`.")
     ready = table.get("ready", {})
     return DaemonSpec(
         name=table["name"],

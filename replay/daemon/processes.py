@@ -147,15 +147,18 @@ class Children:
         """Take the exit codes of all that ended, orphans too."""
         for child in self._children:
             child.process.poll()
-        known = {child.process.pid for child in self._children if child.exit_code is None}
+        known = {child.process.pid: child for child in self._children if child.exit_code is None}
         while sys.platform == "linux":
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if ended is None or ended.si_pid in known:  # a known one that ended just now: next time
+            if ended is None:
                 return
-            os.waitpid(ended.si_pid, 0)
+            if ended.si_pid in known:  # it ended between the two looks
+                known[ended.si_pid].process.poll()
+            else:
+                os.waitpid(ended.si_pid, 0)
 
     def wait_for(self, child: Child, timeout_s: float | None) -> int | None:
         """
