@@ -1,5 +1,6 @@
 """Pair, make comparable, and find what differs. Knows no rules and learns no noise: what is tolerated is a counted relation."""
 
+from replay.compare.answers import answer_of, body_text
 from replay.compare.archives import (
     Comparison,
     Partners,
@@ -18,6 +19,8 @@ __all__ = [
     "Difference",
     "Partners",
     "Shown",
+    "answer_of",
+    "body_text",
     "compare_archives",
     "find",
     "findings_of",

@@ -243,6 +243,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             target=exchange.request.target.decode("latin-1")[:2000],
             gap=None if gap is None else str(gap),
             gap_detail=detail,
+            observed_exchange=None if other is None else other.id,
             primary_status=_status(exchange),
             candidate_status=_status(other),
             control_status=_status(third),

@@ -239,6 +239,8 @@ class Pair:
     gap: str | None
     """None: compared."""
     gap_detail: str = ""
+    observed_exchange: int | None = None
+    """The id of the observed exchange that it was compared with; None for a gap. The same id in a replay."""
     worst: DifferenceClass | None = None
     """The worst open class; None where none is open."""
     findings: int = 0

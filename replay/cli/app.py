@@ -1,0 +1,356 @@
+"""The commands and their options. Each one calls a job and prints what it gives."""
+
+import datetime as dt
+import os
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replay.cli.console import note, progress, say
+from replay.model import UsageError
+
+application = typer.Typer(
+    name="signet-parity",
+    help="Record what clients ask Signet's JS daemon, replay it offline on the Rust daemon, and judge where the two differ.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Bodies(StrEnum):
+    """How much of the answers a report holds."""
+
+    NONE = "none"
+    DIFF = "diff"
+    FULL = "full"
+
+
+class Format(StrEnum):
+    """What a report is written as."""
+
+    TABLE = "table"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    JSON = "json"
+
+
+ArchivePath = Annotated[Path, typer.Argument(help="An archive: a directory such as recordings/2026-11-23T120000Z.parity.", metavar="ARCHIVE")]
+RunPath = Annotated[Path, typer.Argument(help="A run, as `compare … --run` made it.", metavar="RUN")]
+RulesOption = Annotated[Path | None, typer.Option("--rules", help="A TOML file of signed exceptions.")]
+NoiseOption = Annotated[Path | None, typer.Option("--noise", help="A noise file, as `noise` makes it.")]
+SalvageOption = Annotated[bool, typer.Option("--salvage", help="Also open an archive that was cut; everything says so.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@application.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to put it; a new temporary folder otherwise.")] = None,
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Also switch this fault of the candidate on; repeatable.")] = None,
+    runtime: Annotated[str, typer.Option("--candidate", help="The candidate's runtime: rust, or js to see that nothing is found.")] = "rust",
+) -> None:
+    """Record, replay and judge on the embedded pair of daemons; under a minute."""
+    from replay.jobs.tour import demonstrate
+
+    with progress() as told:
+        tour = demonstrate(folder, candidate=runtime, faults=tuple(fault or ()), now=_now(), progress=told)
+    say(tour.text)
+    raise typer.Exit(tour.exit_code)
+
+
+@application.command()
+def record(
+    upstream: Annotated[str, typer.Option("--upstream", help="The daemon, such as http://127.0.0.1:3850.")],
+    listen: Annotated[int, typer.Option("--listen", help="The port on 127.0.0.1 that clients use instead.")] = 3849,
+    output: Annotated[Path | None, typer.Option("--output", help="The new archive; recordings/<UTC start>.parity otherwise.")] = None,
+    workspace: Annotated[Path | None, typer.Option("--workspace", help="Take a snapshot of this workspace at the start.")] = None,
+    on_error: Annotated[str, typer.Option("--on-error", help="gap: count what could not be written; stop: end the proxy.")] = "gap",
+) -> None:
+    """Record a daemon's traffic: the same as `mitmdump -s addons/record.py`, with the options spelled out."""
+    from replay.jobs.recording import mitmdump_command
+
+    command = mitmdump_command(upstream, listen, output=output, workspace=workspace, on_error=on_error)
+    note("running " + shlex.join(command))
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  # mitmdump takes this process over, so signals and exit codes are its own
+
+
+@application.command()
+def inspect(
+    archive: ArchivePath,
+    exchange: Annotated[int | None, typer.Argument(help="Show this exchange whole.", metavar="ID")] = None,
+    *,
+    salvage: SalvageOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is in an archive; with an ID, one exchange whole."""
+    from replay.jobs.looking import describe
+
+    say(describe(archive, exchange, salvage=salvage, as_json=as_json))
+
+
+@application.command()
+def verify(archive: ArchivePath, *, as_json: JsonOption = False) -> None:
+    """Check an archive's integrity, counts and leftover secrets; exit 2 where something is wrong."""
+    from replay.jobs.looking import check_archive
+
+    text, good = check_archive(archive, as_json=as_json)
+    say(text)
+    raise typer.Exit(0 if good else 2)
+
+
+@application.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A .mitm file, also .xz, .gz or .zst.", metavar="SOURCE")],
+    destination: Annotated[Path, typer.Argument(help="The new archive.", metavar="DESTINATION")],
+    *,
+    first: Annotated[int | None, typer.Option("--first", min=1, help="Only the first N exchanges, in the order they started.")] = None,
+    redact: Annotated[bool, typer.Option("--redact", help="Replace credentials by placeholders.")] = False,
+    snapshot: Annotated[Path | None, typer.Option("--snapshot", help="The workspace they started from: a directory or a tar.")] = None,
+    workspace: Annotated[str | None, typer.Option("--workspace", help="The path at which the recorded daemon had it.")] = None,
+) -> None:
+    """Make an archive of a mitmproxy flow file. Nothing is lost; nothing is redacted unless asked."""
+    from replay.jobs.exchanging import bring_in
+
+    with progress() as told:
+        say(bring_in(source, destination, first=first, redact=redact, snapshot=snapshot, workspace=workspace, progress=told))
+
+
+@application.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="An archive, or a judged run.", metavar="SOURCE")],
+    destination: Annotated[Path, typer.Argument(help="The new .mitm file.", metavar="DESTINATION")],
+    *,
+    salvage: SalvageOption = False,
+) -> None:
+    """Write an archive, or a judged run with its verdicts, as a mitmproxy flow file."""
+    from replay.jobs.exchanging import send_out
+
+    say(send_out(source, destination, salvage=salvage))
+
+
+@application.command()
+def replay(
+    archive: ArchivePath,
+    observed: Annotated[Path, typer.Option("--observed", help="The new archive of what the daemon answers.")],
+    *,
+    daemon: Annotated[str | None, typer.Option("--daemon", help="js, rust, demo-js, demo-rust, or a TOML file that describes one.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Instead: the loopback URL of a daemon that is running already.")] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Let a --target be written to; it must prove that it is not production.")] = False,
+    state: Annotated[Path | None, typer.Option("--state", help="Start from this workspace (directory or tar), not from the snapshot.")] = None,
+    pace: Annotated[str, typer.Option("--pace", help="asap, recorded, or a factor such as 2 for twice as fast.")] = "asap",
+    only: Annotated[int | None, typer.Option("--only", help="One exchange with all it depends on.")] = None,
+    allow: Annotated[list[str] | None, typer.Option("--allow", help="A replay class or route that acts outside, or all; repeatable.")] = None,
+    cell: Annotated[str, typer.Option("--cell", help="auto, namespace or mapped.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent and left out.")] = False,
+    salvage: SalvageOption = False,
+) -> None:
+    """Send a recording's requests to a daemon in a cell of its own and record what it answers."""
+    from replay.jobs.replaying import Order, replay_archive
+
+    order = Order(
+        archive=archive,
+        observed=observed,
+        daemon=daemon,
+        target=target,
+        writes=writes,
+        state=state,
+        pace=pace,
+        only=only,
+        allow=tuple(allow or ()),
+        cell=cell,
+        dry_run=dry_run,
+        salvage=salvage,
+    )
+    with progress() as told:
+        result = replay_archive(order, told)
+    say(result.text)
+    raise typer.Exit(result.exit_code)
+
+
+@application.command()
+def compare(
+    recorded: Annotated[Path, typer.Argument(help="The recording.", metavar="RECORDED")],
+    observed: Annotated[Path, typer.Argument(help="The observed archive, or another recording of the same client.", metavar="OBSERVED")],
+    run: Annotated[Path, typer.Option("--run", help="Where to put the judged run.")],
+    *,
+    control: Annotated[list[Path] | None, typer.Option("--control", help="The primary replayed again; repeatable.")] = None,
+    rules: RulesOption = None,
+    noise: NoiseOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the canaries.")] = 0,
+    salvage: SalvageOption = False,
+) -> None:
+    """Compare two archives, judge what differs, and keep the run."""
+    from replay import runs
+    from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives
+    from replay.report import table
+
+    basis = load_basis(rules, noise)
+    recording, observation, controls = open_archives(recorded, observed, control or [], salvage=salvage)
+    with progress() as told:
+        judged = compare_run(recording, observation, controls, basis, run_path=run, seed=seed, now=_now(), progress=told)
+    runs.save(judged, run)
+    say(table(judged))
+    raise typer.Exit(exit_code(judged))
+
+
+@application.command()
+def judge(run: RunPath, *, rules: RulesOption = None, noise: NoiseOption = None) -> None:
+    """Judge a run again by other rules or noise, without comparing again."""
+    from replay import runs
+    from replay.jobs.judging import exit_code, judge_again, load_basis
+    from replay.report import table
+
+    judged = judge_again(runs.load(run), load_basis(rules, noise), now=_now())
+    runs.save(judged, run)
+    say(table(judged))
+    raise typer.Exit(exit_code(judged))
+
+
+@application.command()
+def noise(
+    archives: Annotated[list[Path], typer.Argument(help="A recording and replays of it on the same daemon.", metavar="ARCHIVE ARCHIVE…")],
+    out: Annotated[Path, typer.Option("--out", help="The new noise file.")],
+    *,
+    salvage: SalvageOption = False,
+) -> None:
+    """Learn what the primary does differently from itself."""
+    from replay.archive import read
+    from replay.jobs.judging import measure_noise
+    from replay.judge import noise_text
+
+    with progress() as told:
+        model = measure_noise([read(path, salvage=salvage) for path in archives], told)
+    _write(out, noise_text(model))
+    say(f"{len(model.facts)} places at which the primary differs from itself, learned from {len(archives)} archives: {out}")
+
+
+rules_application = typer.Typer(no_args_is_help=True, help="What rules there are and what they would silence.", rich_markup_mode=None)
+application.add_typer(rules_application, name="rules")
+
+
+@rules_application.command("list")
+def rules_list(rules: Annotated[Path, typer.Argument(help="A rules file.", metavar="FILE")]) -> None:
+    """List a file's rules, and which have expired."""
+    from replay.jobs.judging import load_basis
+
+    loaded = load_basis(rules, None).rules
+    expired = set(loaded.expired(_now().date()))
+    for rule in loaded.rules:
+        mark = " EXPIRED" if rule.id in expired else ""
+        say(f"{rule.id}: {rule.route} {rule.path} → {rule.verdict} until {rule.until}{mark} ({rule.owner}): {rule.reason}")
+    say(f"{len(loaded.rules)} rules, {len(expired)} expired")
+
+
+@rules_application.command("try")
+def rules_try() -> None:
+    """Show what a new rule would silence (not there yet)."""
+    raise _missing("rules try")
+
+
+@application.command()
+def report(
+    run: RunPath,
+    *,
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TABLE,
+    bodies: Annotated[Bodies, typer.Option("--bodies", help="How much of the answers to show.")] = Bodies.DIFF,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file, not to stdout.")] = None,
+) -> None:
+    """Show a run: on the terminal, as a page, as Markdown, JUnit or JSON."""
+    from replay import runs
+    from replay.jobs.reporting import render
+
+    text = render(runs.load(run), str(form), str(bodies))
+    if out is None:
+        say(text)
+    else:
+        _write(out, text)
+        note(f"wrote {out}")
+
+
+@application.command()
+def explain(
+    run: RunPath, identifier: Annotated[str, typer.Argument(help="A cluster such as c-7f3a, or an exchange such as 31.", metavar="ID")]
+) -> None:
+    """Tell one divergence whole: both answers, why it was judged so, how to see it again."""
+    from replay import runs
+    from replay.report import explain as told
+
+    say(told(runs.load(run), identifier))
+
+
+@application.command()
+def nightly(
+    config: Annotated[Path, typer.Argument(help="A TOML file: recording, candidate, control, rules, noise, ledger, …", metavar="CONFIG")],
+) -> None:
+    """Replay, control, compare and report in one go, and append the night to the ledger."""
+    from replay.jobs.nightly import run_night
+
+    with progress() as told:
+        night = run_night(config, now=_now(), progress=told)
+    say(night.text)
+    raise typer.Exit(night.exit_code)
+
+
+@application.command()
+def gate(
+    ledger: Annotated[Path, typer.Argument(help="A ledger, as `nightly` keeps it.", metavar="LEDGER")], *, as_json: JsonOption = False
+) -> None:
+    """Say whether the evidence is enough to cut over, and what blocks."""
+    from replay.jobs.reporting import decide
+
+    text, good = decide(ledger, as_json=as_json)
+    say(text)
+    raise typer.Exit(0 if good else 1)
+
+
+@application.command()
+def status(
+    ledger: Annotated[Path, typer.Argument(help="A ledger, as `nightly` keeps it.", metavar="LEDGER")], *, as_json: JsonOption = False
+) -> None:
+    """Show the nine-domain checklist of the last night."""
+    from replay.jobs.reporting import checklist_text
+
+    say(checklist_text(ledger, as_json=as_json))
+
+
+@application.command()
+def keys() -> None:
+    """Make and show recipient keys for encrypted archives (not there yet)."""
+    raise _missing("keys")
+
+
+@application.command()
+def check() -> None:
+    """Check state, schema, secrets, recall, pipeline, rollback or footprint (not there yet)."""
+    raise _missing("check")
+
+
+@application.command()
+def runtime() -> None:
+    """Start or roll back a runtime, guarded (not there yet)."""
+    raise _missing("runtime")
+
+
+def _missing(name: str) -> UsageError:
+    return UsageError(f"`signet-parity {name}` is not built yet; see CHANGELOG.md for what is there")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8", "backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written ({error.strerror}); name another file") from error
+
+
+__all__ = ["application"]
