@@ -23,6 +23,7 @@ from replay.archive.codec import FORMAT
 from replay.archive.extraction import Extraction, Limits, extract
 from replay.archive.joining import Joined
 from replay.archive.reading import Archive, is_archive, read
+from replay.archive.verification import LeftSecret, Verification, verify
 from replay.archive.writer import ArchiveWriter
 
 __all__ = [
@@ -31,8 +32,11 @@ __all__ = [
     "ArchiveWriter",
     "Extraction",
     "Joined",
+    "LeftSecret",
     "Limits",
+    "Verification",
     "extract",
     "is_archive",
     "read",
+    "verify",
 ]

@@ -6,7 +6,8 @@ has an end and no beginning, comes out as a gap of reason `cut`, unless the arch
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from replay.model import (
@@ -55,16 +56,20 @@ def join(records: Iterable[Record]) -> Joined:
             case Gap():
                 gaps.append(record)
     exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in sorted(opened.keys() & ended.keys()))
-    return Joined(exchanges, (*gaps, *cut(opened, set(chunks), set(ended), gaps)))
+    return Joined(exchanges, (*gaps, *cut({number: record.event for number, record in opened.items()}, chunks.keys(), ended.keys(), gaps)))
 
 
-def cut(opened: dict[int, Opened], chunked: set[int], ended: set[int], gaps: Iterable[Gap]) -> Iterator[Gap]:
-    """Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing."""
+def cut(opened: Mapping[int, int], chunked: AbstractSet[int], ended: AbstractSet[int], gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """
+    Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing.
+
+    *opened* holds the event of each opening by exchange; *chunked* and *ended* are exchanges.
+    """
     said = {gap.exchange for gap in gaps}
     for number in sorted((opened.keys() | chunked | ended) - (opened.keys() & ended) - said):
         if number in opened:
             what = f"opened, {'with chunks, ' if number in chunked else ''}but its end is not there"
-            yield Gap(GapReason.CUT, event=opened[number].event, exchange=number, detail=what)
+            yield Gap(GapReason.CUT, event=opened[number], exchange=number, detail=what)
         else:
             yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
 

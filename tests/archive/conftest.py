@@ -8,6 +8,7 @@ import pytest
 
 from replay.archive import ArchiveWriter
 from replay.archive.disk import Disk
+from replay.archive.manifest import Kind
 from replay.model import Chunk, Chunks, Connection, Ended, EndReason, Opened, Record, Request, Response
 
 type Write = Callable[..., Path]
@@ -87,7 +88,7 @@ def write(tmp_path: Path) -> Write:
     """Give a function that writes an archive of some exchanges (three events each) and gives its path."""
 
     def write_archive(
-        name: str, count: int, *, seal: bool, body: bytes = b"hello", kind: str = "recording", segment_bytes_max: int = 1 << 28
+        name: str, count: int, *, seal: bool, body: bytes = b"hello", kind: Kind = "recording", segment_bytes_max: int = 1 << 28
     ) -> Path:
         path = tmp_path / name
         with ArchiveWriter.create(

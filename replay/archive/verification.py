@@ -1,0 +1,199 @@
+"""
+Saying what is wrong with an archive, without stopping at the first thing.
+
+Looked at: the seal, every digest, the counts against what is really there, event numbers without holes (recordings), and that each
+opened exchange is finished or listed as a gap. Beside it, every place that still looks like a secret is named, by place and kind, never
+by value: an archive imported without redaction has those by design, so they are no problem of its integrity.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from replay.archive.counts import Tally, events_of
+from replay.archive.joining import cut
+from replay.archive.manifest import Manifest, NewerFormatError, load
+from replay.archive.numbering import EventNumbers
+from replay.archive.reading import Archive, file_digest, find_segments, read, trouble_with
+from replay.model import ArchiveError, Chunks, Ended, Gap, Header, Opened, Record, Response, SnapshotRecord
+from replay.redact import scan
+
+
+@dataclass(frozen=True, slots=True)
+class LeftSecret:
+    """A place that still looks like a secret."""
+
+    exchange: int
+    where: str
+    """As in `Redaction.where`, also `request.trailer:<n>` and `response.trailer:<n>`."""
+    kind: str
+    start: int
+    length: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found out about an archive."""
+
+    path: Path
+    sealed: bool
+    problems: tuple[str, ...]
+    """In words; empty: nothing is wrong."""
+    counts: dict[str, int]
+    """Records by type, and `chunks`, `blocks`, `events`."""
+    exchanges: int
+    open_exchanges: int
+    """Opened and not ended."""
+    gaps: dict[str, int]
+    """By reason, as the archive itself lists them."""
+    redactions: dict[str, int]
+    """By kind."""
+    suspects: tuple[LeftSecret, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong. Suspects are said, not judged."""
+        return not self.problems
+
+
+def verify(path: Path) -> Verification:
+    """
+    Look at all of an archive. A damaged one comes back with its problems; what is whole in it is counted.
+
+    Raises:
+        ArchiveError: there is no archive at all, or an encrypted or newer one.
+    """
+    files = find_segments(path)
+    manifest, problems = None, []
+    try:
+        manifest = load(path)
+        trouble = trouble_with(path, manifest, files, every_block=True)
+        problems = [trouble] if trouble else []
+    except NewerFormatError:
+        raise
+    except ArchiveError as error:
+        if not files:
+            raise
+        problems = [str(error)]
+    archive = read(path, salvage=True)
+    problems += [damage for damage in archive.damage if damage not in problems]
+    look = _Look(archive)
+    try:
+        look.over_all()
+    except ArchiveError as error:
+        problems.append(str(error))
+    whole = manifest is not None and manifest.sealed and not archive.salvaged
+    problems += look.problems(holes=whole and archive.kind == "recording")
+    if whole and manifest is not None:
+        problems += _against_manifest(path, manifest, look.tally)
+    problems += [f"{path / record.file}: {said}" for record in look.snapshots for said in _snapshot_trouble(path / record.file, record.digest)]
+    return Verification(
+        path=path,
+        sealed=manifest is not None and manifest.sealed,
+        problems=tuple(problems),
+        counts=look.counts(),
+        exchanges=look.tally.records["exchange"],
+        open_exchanges=len(look.tally.open),
+        gaps=dict(look.tally.gaps),
+        redactions=dict(look.tally.redactions),
+        suspects=tuple(look.suspects),
+    )
+
+
+class _Look:
+    """One pass over all records, holding numbers only."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self.tally = Tally()
+        self.suspects: list[LeftSecret] = []
+        self.snapshots: list[SnapshotRecord] = []
+        self._events = EventNumbers()
+        self._opened: dict[int, int] = {}
+        self._chunked: set[int] = set()
+        self._ended: set[int] = set()
+        self._gaps: list[Gap] = []
+        self._twice: list[str] = []
+
+    def over_all(self) -> None:
+        """Look at each record once. Raises `ArchiveError` where a block can't be read."""
+        for record in self._archive.records():
+            self.tally.add(record)
+            for first, last in events_of(record):
+                self._events.add(first, last)
+            self.suspects += _left_secrets(record)
+            self._note(record)
+
+    def counts(self) -> dict[str, int]:
+        """Give records by type, chunks, blocks, and the highest event number."""
+        blocks = sum(len(segment.blocks) for segment in self._archive.segments)
+        return {**self.tally.records, "chunks": self.tally.chunks, "blocks": blocks, "events": self.tally.last_event}
+
+    def problems(self, *, holes: bool) -> list[str]:
+        """Say what is inconsistent; *holes*: also which event numbers are missing."""
+        unsaid = cut(self._opened, self._chunked, self._ended, self._gaps)
+        found = [*self._twice, *(f"exchange {gap.exchange}: {gap.detail}, and no gap says why" for gap in unsaid)]
+        if holes:
+            found += [f"event numbers {first} to {last} are missing" for first, last in self._events.holes()]
+        return [f"{self._archive.path}: {what}" for what in found]
+
+    def _note(self, record: Record) -> None:
+        match record:
+            case Opened():
+                if record.exchange in self._opened:
+                    self._twice.append(f"exchange {record.exchange} was opened twice")
+                self._opened[record.exchange] = record.event
+            case Chunks():
+                self._chunked.add(record.exchange)
+            case Ended():
+                if record.exchange in self._ended:
+                    self._twice.append(f"exchange {record.exchange} was ended twice")
+                self._ended.add(record.exchange)
+            case Gap():
+                self._gaps.append(record)
+            case SnapshotRecord():
+                self.snapshots.append(record)
+
+
+def _against_manifest(path: Path, manifest: Manifest, tally: Tally) -> Iterator[str]:
+    counted = tally.as_json()
+    for name in sorted(counted.keys() | manifest.counts.keys()):
+        if counted.get(name) != manifest.counts.get(name):
+            yield f"{path}: the manifest counts {manifest.counts.get(name)} {name}, the records are {counted.get(name)}"
+
+
+def _snapshot_trouble(path: Path, digest: str) -> Iterator[str]:
+    try:
+        if file_digest(path) != digest:
+            yield "damaged; it is not the snapshot that was recorded"
+    except ArchiveError as error:
+        yield str(error)
+
+
+def _left_secrets(record: Record) -> Iterator[LeftSecret]:
+    for exchange, where, data in _places(record):
+        for suspect in scan(data):
+            yield LeftSecret(exchange, where, suspect.kind, suspect.start, suspect.length)
+
+
+def _places(record: Record) -> Iterator[tuple[int, str, bytes]]:
+    """Give every place where traffic may hold a secret, named as redactions name it."""
+    match record:
+        case Opened(exchange=number, request=request):
+            yield number, "request.target", request.target
+            yield from _header_places(number, "request.header", request.headers)
+            yield number, "request.body", request.body or b""
+        case Chunks(exchange=number):
+            yield from ((number, f"chunk:{chunk.event}", chunk.data) for chunk in record.chunks)
+        case Ended(exchange=number):
+            yield number, "request.body", record.request_body or b""
+            yield from _header_places(number, "request.trailer", record.request_trailers)
+            if isinstance(record.outcome, Response):
+                yield from _header_places(number, "response.header", record.outcome.headers)
+                yield number, "response.body", record.outcome.body or b""
+                yield from _header_places(number, "response.trailer", record.outcome.trailers)
+
+
+def _header_places(number: int, where: str, headers: tuple[Header, ...]) -> Iterator[tuple[int, str, bytes]]:
+    yield from ((number, f"{where}:{place}", value) for place, (_, value) in enumerate(headers))
