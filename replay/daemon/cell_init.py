@@ -86,11 +86,11 @@ class _Report:
 
 
 def _live(orders: Orders, children: Children, report: _Report) -> None:
-    directory, workspace = Path(orders.directory), Path(orders.workspace)
-    start_companions(children, orders.companions, environment=orders.environment, workspace=workspace, logs=directory)
+    directory, start = Path(orders.directory), Path(orders.start_directory)
+    start_companions(children, orders.companions, environment=orders.environment, directory=start, logs=directory)
     started = time.monotonic()
     log = directory / "daemon.log"
-    daemon = start_daemon(children, orders.name, orders.command, environment=orders.environment, workspace=workspace, log=log)
+    daemon = start_daemon(children, orders.name, orders.command, environment=orders.environment, directory=start, log=log)
     report.record("started", " ".join(orders.command))
     try:
         reply = wait_ready(children, daemon, orders.host, orders.port, orders.ready)

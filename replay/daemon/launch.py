@@ -16,7 +16,7 @@ _PAUSE_S: Final = 0.03
 
 
 def start_companions(
-    children: Children, companions: Sequence[Companion], *, environment: Mapping[str, str], workspace: Path, logs: Path
+    children: Children, companions: Sequence[Companion], *, environment: Mapping[str, str], directory: Path, logs: Path
 ) -> list[Child]:
     """
     Start each when the one before it is ready.
@@ -29,7 +29,7 @@ def start_companions(
             f"companion {companion.name}",
             companion.command,
             environment={**environment, **companion.environment},
-            directory=workspace,
+            directory=directory,
             log=logs / f"companion-{number}.log",
         )
         _wait_until(children, child, partial(_companion_is_ready, companion), companion.timeout_s, "it was not ready")
@@ -43,7 +43,7 @@ def start_daemon(
     command: Sequence[str],
     *,
     environment: Mapping[str, str],
-    workspace: Path,
+    directory: Path,
     log: Path,
 ) -> Child:
     """
@@ -51,7 +51,7 @@ def start_daemon(
 
     Raises: DaemonError.
     """
-    return children.start(f"daemon {name}", command, environment=environment, directory=workspace, log=log)
+    return children.start(f"daemon {name}", command, environment=environment, directory=directory, log=log)
 
 
 def wait_ready(children: Children, daemon: Child, host: str, port: int, ready: Ready) -> Reply:

@@ -16,8 +16,6 @@ from replay.daemon.root import Placed
 from replay.daemon.spec import DaemonSpec, fill
 from replay.model import DaemonError, UsageError
 
-STAND_INS: Final = ("claude", "codex", "op", "bw")
-"""Programs that a daemon starts and that would act on the outside world."""
 _STAND_IN: Final = """#!/bin/sh
 echo "{name}: a stand-in in a replay cell"
 """
@@ -63,7 +61,7 @@ def lay_out(
         notes += [f"mapped cell: nothing is mounted at {target}" for target in unmounted]
     write_auth_secret(own_workspace, spec.auth_secret)
     values = {"python": sys.executable, "workspace": workspace, "home": home, "host": spec.host, "port": str(port)}
-    environment = make_environment(spec, values, stand_ins=make_stand_ins(directory))
+    environment = make_environment(spec, values, stand_ins=make_stand_ins(directory, spec.stand_ins))
     root = directory / "root"
     root.mkdir()
     return Orders(
@@ -76,6 +74,7 @@ def lay_out(
         port=port,
         recorded_port=recorded_port,
         workspace=workspace,
+        start_directory=spec.directory or workspace,
         recorded_workspace=recorded_workspace,
         auth_secret=str(Path(workspace) / spec.auth_secret),
         ready=spec.ready,
@@ -131,11 +130,11 @@ def write_auth_secret(workspace: Path, relative: str) -> Path:
     return path
 
 
-def make_stand_ins(directory: Path) -> Path:
+def make_stand_ins(directory: Path, names: Sequence[str]) -> Path:
     """Make programs that say that they are stand-ins, and do nothing."""
     folder = directory / "stand-ins"
     folder.mkdir()
-    for name in STAND_INS:
+    for name in names:
         program = folder / name
         program.write_text(_STAND_IN.format(name=name), encoding="ascii")
         program.chmod(0o755)
@@ -143,8 +142,8 @@ def make_stand_ins(directory: Path) -> Path:
 
 
 def make_environment(spec: DaemonSpec, values: Mapping[str, str], *, stand_ins: Path) -> dict[str, str]:
-    """Give all that a daemon's environment holds. Of the host's own only PATH is in it, last."""
-    path = [*spec.path, str(stand_ins), os.environ.get("PATH", os.defpath)]
+    """Give all that a daemon's environment holds. Of the host's own at most PATH is in it, last."""
+    path = [*spec.path, str(stand_ins), *([os.environ.get("PATH", os.defpath)] if spec.host_path else [])]
     return {
         "PATH": os.pathsep.join(path),
         "HOME": values["home"],

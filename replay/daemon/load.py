@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.daemon.shape import Source, read_table
-from replay.daemon.spec import Companion, DaemonSpec, Drained, Mount, Ready, fill
+from replay.daemon.spec import STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
 from replay.model import UsageError
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}")
@@ -31,6 +31,9 @@ _TOP: Final[dict[str, tuple[type, ...]]] = {
     "environment": (dict,),
     "pass": (list,),
     "path": (list,),
+    "host_path": (bool,),
+    "stand_ins": (list,),
+    "directory": (str,),
     "workspace": (str,),
     "host": (str,),
     "port": (int,),
@@ -53,7 +56,7 @@ _COMPANION: Final[dict[str, tuple[type, ...]]] = {
     "ready_path": (str,),
     "timeout_s": (int, float),
 }
-_TEXT_LISTS: Final = ("command", "pass", "path", "visible")
+_TEXT_LISTS: Final = ("command", "pass", "path", "visible", "stand_ins")
 
 
 def builtin_daemons() -> tuple[str, ...]:
@@ -170,6 +173,9 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
         command=words(table["command"]),
         environment={**passed, **given},
         path=tuple(text(each) for each in table.get("path", [])),
+        host_path=table.get("host_path", True),
+        stand_ins=tuple(table.get("stand_ins", STAND_INS)),
+        directory=table.get("directory"),
         workspace=table.get("workspace"),
         host=table.get("host", "127.0.0.1"),
         port=table.get("port"),
@@ -212,9 +218,13 @@ def _check(spec: DaemonSpec, source: Source) -> None:
             fill(text, _BLANKS)
         except UsageError as error:
             raise UsageError(f"{source.where}: {error}") from error
-    for key, path in (("workspace", spec.workspace), ("home", spec.home), *(("mounts", each.target) for each in spec.mounts)):
+    named = (("workspace", spec.workspace), ("home", spec.home), ("directory", spec.directory))
+    for key, path in (*named, *(("mounts", each.target) for each in spec.mounts)):
         if path is not None and (not path.startswith("/") or ".." in Path(path).parts or Path(path) == Path("/")):
             raise UsageError(f"{source.at((key,))}: {path!r} must be an absolute path below / without `..`.")
+    unknown = sorted(set(spec.stand_ins) - set(STAND_INS))
+    if unknown:
+        raise UsageError(f"{source.at(('stand_ins',))}: there is no stand-in for {', '.join(unknown)}, only for {', '.join(STAND_INS)}.")
     relative = Path(spec.auth_secret)
     if relative.is_absolute() or ".." in relative.parts:
         raise UsageError(f"{source.at(('auth_secret',))}: {spec.auth_secret!r} must lie in the workspace: a relative path without `..`.")

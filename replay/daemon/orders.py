@@ -24,6 +24,7 @@ class Orders:
     port: int
     recorded_port: int
     workspace: str
+    start_directory: str
     recorded_workspace: str | None
     auth_secret: str
     ready: Ready

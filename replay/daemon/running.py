@@ -90,8 +90,8 @@ def _start(spec: DaemonSpec, values: dict[str, str], directory: Path, log: Path,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd=workspace,
-            env=make_environment(spec, values, stand_ins=make_stand_ins(directory)),
+            cwd=spec.directory or workspace,
+            env=make_environment(spec, values, stand_ins=make_stand_ins(directory, spec.stand_ins)),
             start_new_session=True,
         )
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from replay.model import UsageError
 
+STAND_INS: Final = ("claude", "codex", "op", "bw")
+"""Programs that a daemon starts and that would act on the outside world."""
 PLACEHOLDERS: Final = ("python", "workspace", "home", "host", "port")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
@@ -77,7 +79,13 @@ class DaemonSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     """All that the daemon sees beside what every cell gives: PATH, HOME, CODEX_HOME, LANG, TZ."""
     path: tuple[str, ...] = ()
-    """Directories that come before everything else on PATH."""
+    """Directories that come before everything else on PATH, the stand-ins too."""
+    host_path: bool = True
+    """Whether the host's own PATH comes after them."""
+    stand_ins: tuple[str, ...] = STAND_INS
+    """Which programs are stand-ins in the cell; empty where the recorded daemon had none of them either."""
+    directory: str | None = None
+    """Where the daemon is started; None: in its workspace."""
     workspace: str | None = None
     """Where the state lies in the cell; None: at the recorded path."""
     host: str = "127.0.0.1"

@@ -18,6 +18,9 @@ runtime = "rust"
 command = ["bin/daemon", "--port", "{port}"]
 pass = ["GATEWAY_KEY", "NOT_THERE"]
 path = ["tools"]
+host_path = false
+stand_ins = ["op"]
+directory = "/opt"
 workspace = "/tmp/ws"
 port = 4000
 home = "/tmp/home"
@@ -65,6 +68,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert spec.command == ("bin/daemon", "--port", "{port}", "--fault", "late")
     assert dict(spec.environment) == {"GATEWAY_KEY": "k", "A": "{workspace}", "B": "there"}
     assert spec.path == (str(tmp_path / "tools"),)
+    assert (spec.host_path, spec.stand_ins, spec.directory) == (False, ("op",), "/opt")
     assert spec.visible == ("/opt/x",)
     assert spec.ready == Ready("/api/status", 200, 5.0)
     assert spec.mounts == (Mount(str(tmp_path / "fixtures"), "/tmp/fixtures", copy=False),)  # noqa: S108
@@ -129,23 +133,24 @@ def test_rows_that_stay_pending_for_ever_do_not_count_on_rust() -> None:
     ("old", "new", "says"),
     [
         ('runtime = "rust"', 'runtme = "rust"', r"d.toml:3: unknown key 'runtme'. Did you mean 'runtime'"),
-        ("port = 4000", 'port = "4000"', r"d.toml:8: port must be a whole number, not '4000'"),
-        ("port = 4000", "port = true", r"d.toml:8: port must be a whole number, not True"),
-        ("port = 4000", "port = 70000", r"d.toml:8: 70000 is no port"),
-        ("port = 4000", 'host = "0.0.0.0"', r"d.toml:8: '0.0.0.0' is not loopback"),
-        ("timeout_s = 5\n\n", "timeout_sec = 5\n\n", r"d.toml:19: unknown key 'ready.timeout_sec'. Did you mean 'timeout_s'"),
-        ("ready_port = 11434", "ready_prt = 11434", r"d.toml:36: unknown key 'companions\[1\].ready_prt'"),
-        ("ready_port = 11434\n", "", r"d.toml:36: `ready_path` needs `ready_port`"),
-        ('sql = "SELECT 0"', "", r"d.toml:26: drained\[0\] lacks 'sql'"),
-        ('command = ["one"]', 'command = ["one", 2]', r"d.toml:32: companions\[0\].command holds 2; only text"),
+        ("port = 4000", 'port = "4000"', r"d.toml:11: port must be a whole number, not '4000'"),
+        ("port = 4000", "port = true", r"d.toml:11: port must be a whole number, not True"),
+        ("port = 4000", "port = 70000", r"d.toml:11: 70000 is no port"),
+        ("port = 4000", 'host = "0.0.0.0"', r"d.toml:11: '0.0.0.0' is not loopback"),
+        ("timeout_s = 5\n\n", "timeout_sec = 5\n\n", r"d.toml:22: unknown key 'ready.timeout_sec'. Did you mean 'timeout_s'"),
+        ("ready_port = 11434", "ready_prt = 11434", r"d.toml:39: unknown key 'companions\[1\].ready_prt'"),
+        ("ready_port = 11434\n", "", r"d.toml:39: `ready_path` needs `ready_port`"),
+        ('sql = "SELECT 0"', "", r"d.toml:29: drained\[0\] lacks 'sql'"),
+        ('command = ["one"]', 'command = ["one", 2]', r"d.toml:35: companions\[0\].command holds 2; only text"),
         ('target = "/tmp/fixtures"', 'target = "fixtures"', r"'fixtures' must be an absolute path"),
-        ('workspace = "/tmp/ws"', 'workspace = "/tmp/../etc"', r"d.toml:7: '/tmp/../etc' must be an absolute path"),
+        ('workspace = "/tmp/ws"', 'workspace = "/tmp/../etc"', r"d.toml:10: '/tmp/../etc' must be an absolute path"),
         ('A = "{workspace}"', 'A = "{work}"', r"\{work\} in '\{work\}' is no placeholder"),
         ('A = "{workspace}"', 'A = "${NOPE}"', r"d.toml: the variable NOPE is not set"),
-        ('A = "{workspace}"', 'PATH = "/bin"', r"d.toml:14: PATH is made by the cell"),
+        ('A = "{workspace}"', 'PATH = "/bin"', r"d.toml:17: PATH is made by the cell"),
         ('A = "{workspace}"', "A = 1", r"only text belongs there"),
-        ("[ready]", "[ready", r"d.toml: not valid TOML: .*line 17"),
+        ("[ready]", "[ready", r"d.toml: not valid TOML: .*line 20"),
         ('command = ["bin/daemon", "--port", "{port}"]\n', "", r"`command` is missing"),
+        ('stand_ins = ["op"]', 'stand_ins = ["git"]', r"d.toml:8: there is no stand-in for git"),
         ('name = "mine"', 'auth_secret = "../x"', r"d.toml:2: '../x' must lie in the workspace"),
     ],
 )
