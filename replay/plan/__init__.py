@@ -1,1 +1,12 @@
-"""The room plan."""
+"""
+What is replayed, in which order, and what has to be known first. Knows no sockets.
+
+`plan` turns a recording into `Step`s (in the order of their start) and `Gap`s; every recorded exchange becomes exactly one of them.
+"""
+
+from replay.plan.births import Births
+from replay.plan.planning import Plan, make_plan, plan
+from replay.plan.steps import Need, Step
+
+__all__ = ["Births", "Need", "Plan", "Step", "make_plan", "plan"]
+"""`plan` for an archive, `make_plan` for exchanges at hand."""

@@ -1,0 +1,204 @@
+"""
+Make a plan of a recording.
+
+How this works
+--------------
+The order is a frontier. An exchange may start when every exchange that ended before it started has ended again. Sorted by their recorded
+ends, those are always the first so-many, so one number a step says it all, and the number never falls from one step to the next in the
+order of starts. A player that walks the steps in that order, waiting for each, keeps all order edges and may overlap what overlapped.
+
+Data edges matter where an answer was used before it was whole: an id out of a header or an event of a stream that is still open.
+An exchange whose ids come only from exchanges that are left out is left out itself, as `dependency`.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from replay.archive import Archive
+from replay.identity import classify
+from replay.model import Exchange, Gap, GapReason, UsageError
+from replay.plan.births import Births
+from replay.plan.steps import Need, Step
+from replay.routes import ACTS_OUTSIDE, WRITES, Route, match
+
+PAUSE_S: Final = 0.15
+"""A silence longer than this is time that the recording left to the daemon."""
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET: Final = re.compile(rb"[!-~\x80-\xff]+")
+_GIVEN_BY_WRITES: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", "time-id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be sent, and what is not and why."""
+
+    steps: tuple[Step, ...]
+    """In the order of their recorded starts."""
+    gaps: tuple[Gap, ...]
+    """One for every recorded exchange that is no step."""
+    chosen: frozenset[str]
+    """The ids that clients chose: never bound, never rewritten."""
+
+    @property
+    def planned(self) -> int:
+        """The number of recorded exchanges."""
+        return len(self.steps) + len(self.gaps)
+
+
+def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | None = None) -> Plan:
+    """
+    Plan the replay of a recording.
+
+    `allow` names what may act on the outside world: replay classes, route names, or `all`. `only` keeps one exchange and all that it
+    needs ids from. An exchange of which the recording holds a part only is a gap, too.
+
+    Raises:
+        ArchiveError: the recording is damaged.
+        UsageError: there is no exchange `only`.
+
+    """
+    joined = recorded.join()
+    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps)
+
+
+def make_plan(exchanges: Sequence[Exchange], *, allow: frozenset[str] = frozenset(), only: int | None = None, gaps: Iterable[Gap] = ()) -> Plan:
+    """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
+    ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
+    routes = {exchange.id: route_of(exchange) for exchange in ordered}
+    births = Births(ordered)
+    whole = {exchange.id for exchange in ordered}
+    left_out: dict[int, Gap] = {gap.exchange: gap for gap in gaps if gap.exchange is not None and gap.exchange not in whole}
+    wanted = _wanted(ordered, births, only)
+    for exchange in ordered:
+        gap = (
+            _out_of_scope(exchange, wanted)
+            or _unsafe(exchange, routes[exchange.id], allow)
+            or malformed(exchange)
+            or _orphaned(exchange, births, left_out, routes)
+        )
+        if gap is not None:
+            left_out[exchange.id] = gap
+    kept = [exchange for exchange in ordered if exchange.id not in left_out]
+    return Plan(
+        steps=tuple(_steps(kept, ordered, births, routes)),
+        gaps=tuple(left_out[number] for number in sorted(left_out)),
+        chosen=births.chosen,
+    )
+
+
+def route_of(exchange: Exchange) -> Route:
+    """Name an exchange's route."""
+    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1"))
+
+
+def malformed(exchange: Exchange) -> Gap | None:
+    """Say why a request can't be sent as it was; None where it can."""
+    request = exchange.request
+    why = ""
+    if request.body is None:
+        why = "its body was not seen whole"
+    elif request.version not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        why = f"{request.version.decode('latin-1')} can't be spoken by the player"
+    elif request.method == b"CONNECT" or not _TOKEN.fullmatch(request.method):
+        why = f"method {request.method.decode('latin-1')!r}"
+    elif not _TARGET.fullmatch(request.target):
+        why = "its target holds white space or control characters"
+    elif any(not _TOKEN.fullmatch(name) or b"\n" in value or b"\r" in value or b"\0" in value for name, value in request.headers):
+        why = "a header that would break the request"
+    return Gap(GapReason.MALFORMED, event=exchange.opened_event, exchange=exchange.id, detail=why) if why else None
+
+
+def _wanted(ordered: Sequence[Exchange], births: Births, only: int | None) -> set[int] | None:
+    if only is None:
+        return None
+    by_id = {exchange.id: exchange for exchange in ordered}
+    if only not in by_id:
+        raise UsageError(f"no exchange {only} in the recording; `inspect` lists them")
+    wanted: set[int] = set()
+    todo = [only]
+    while todo:
+        number = todo.pop()
+        if number in wanted:
+            continue
+        wanted.add(number)
+        for word in births.asked(number):
+            todo.extend(births.givers(word, by_id[number].opened_event)[:1])
+    return wanted
+
+
+def _out_of_scope(exchange: Exchange, wanted: set[int] | None) -> Gap | None:
+    if exchange.lane != "daemon":
+        return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id, detail=f"lane {exchange.lane}")
+    if wanted is not None and exchange.id not in wanted:
+        return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id)
+    return None
+
+
+def _unsafe(exchange: Exchange, route: Route, allow: frozenset[str]) -> Gap | None:
+    if route.replay_class not in ACTS_OUTSIDE or not allow.isdisjoint({"all", route.replay_class, route.name, route.template}):
+        return None
+    detail = f"{route.name} ({route.replay_class}); allow it by name"
+    return Gap(GapReason.UNSAFE, event=exchange.opened_event, exchange=exchange.id, detail=detail)
+
+
+def _orphaned(exchange: Exchange, births: Births, left_out: dict[int, Gap], routes: dict[int, Route]) -> Gap | None:
+    """Say whether a request needs an id that only left-out writes gave: it could but fail."""
+    for word in births.asked(exchange.id):
+        role = classify(word)
+        if role is None or role.kind not in _GIVEN_BY_WRITES:
+            continue
+        givers = births.givers(word, exchange.opened_event)
+        if givers and all(number in left_out for number in givers) and routes[givers[0]].replay_class in WRITES:
+            detail = f"needs {role.kind} {word} from #{givers[0]}, which is left out ({left_out[givers[0]].reason})"
+            return Gap(GapReason.DEPENDENCY, event=exchange.opened_event, exchange=exchange.id, detail=detail)
+    return None
+
+
+def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Births, routes: dict[int, Route]) -> Iterable[Step]:
+    ends = sorted(exchange.ended_event for exchange in kept)
+    planned = {exchange.id for exchange in kept}
+    last_on: dict[str, int] = {}
+    pauses = _pauses(everything)
+    unsettled = False
+    for exchange in kept:
+        pause_s = pauses[exchange.id]
+        settles = unsettled and pause_s > PAUSE_S
+        if settles:
+            unsettled = False
+        needs = [
+            Need(giver, word)
+            for word in births.asked(exchange.id)
+            for giver in [next((number for number in births.givers(word, exchange.opened_event) if number in planned), None)]
+            if giver is not None
+        ]
+        yield Step(
+            exchange=exchange,
+            route=routes[exchange.id],
+            after=bisect_left(ends, exchange.opened_event),
+            leave_after=bisect_left(ends, exchange.ended_event),
+            previous=last_on.get(exchange.connection.client),
+            needs=tuple(needs),
+            pause_s=pause_s,
+            settles=settles,
+        )
+        last_on[exchange.connection.client] = exchange.id
+        unsettled = unsettled or routes[exchange.id].replay_class in WRITES
+
+
+def _pauses(ordered: Sequence[Exchange]) -> dict[int, float]:
+    """Give for each exchange how long nothing had begun or ended before it. Wall clock measures; the order is that of events."""
+    ending = sorted(ordered, key=lambda exchange: exchange.ended_event)
+    pauses: dict[int, float] = {}
+    at = 0
+    last = ordered[0].started_at if ordered else 0.0
+    for exchange in ordered:
+        while at < len(ending) and ending[at].ended_event < exchange.opened_event:
+            last = max(last, ending[at].ended_at)
+            at += 1
+        pauses[exchange.id] = max(0.0, exchange.started_at - last)
+        last = max(last, exchange.started_at)
+    return pauses

@@ -1,0 +1,35 @@
+"""The values of a plan."""
+
+from dataclasses import dataclass
+
+from replay.model import Exchange
+from replay.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An id in a request that an earlier answer gave."""
+
+    exchange: int
+    """Whose answer gives it."""
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One recorded exchange that is to be sent."""
+
+    exchange: Exchange
+    route: Route
+    after: int
+    """How many steps, in the order of their recorded ends, must have ended before this one may start."""
+    leave_after: int
+    """How many of them must have ended before this one may be left, where the client left it."""
+    previous: int | None
+    """The exchange before it on the same client connection."""
+    needs: tuple[Need, ...] = ()
+    """Ids that must be known first, or their exchanges be over."""
+    pause_s: float = 0.0
+    """For how long nothing began or ended before it, in the recording."""
+    settles: bool = False
+    """Whether the recording left time here after something that may have changed the state: wait for the daemon's background work."""
