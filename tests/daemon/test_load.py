@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from replay.daemon import Drained, Mount, Ready, builtin_daemons, load_daemon
 from replay.daemon.shape import line_of
 from replay.daemon.spec import fill
+from replay.demo import schema
 from replay.model import UsageError
 
 WHOLE = """\
@@ -93,6 +94,8 @@ def test_the_demo_pair_comes_with_the_tool(name: str) -> None:
     spec = load_daemon(name, environment={})
     assert spec.command[:3] == ("{python}", "-m", "replay.demo.daemon")
     assert spec.runtime == name.removeprefix("demo-")
+    assert {each.worker: each.sql for each in spec.drained} == schema.DRAINED
+    assert {each.database for each in spec.drained} == {schema.DATABASE}
 
 
 def test_the_built_in_ones_are_known_by_name() -> None:
