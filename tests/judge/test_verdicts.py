@@ -1,0 +1,131 @@
+"""Verdicts, noise and clusters."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, noise_text
+from replay.model import Finding, Pair, RuleError, Subject, Verdict, Witness
+
+TODAY = dt.date(2026, 11, 23)
+type Maker = Callable[..., Finding]
+ROUTE = "POST /api/memory/recall"
+
+
+def verdicts(findings: Iterable[Finding], rules: RuleSet | None = None, noise: NoiseModel | None = None) -> list[Verdict]:
+    """Judge and give the verdicts alone."""
+    return [item.verdict for item in judge(findings, rules or RuleSet(), noise or NoiseModel(), TODAY).divergences]
+
+
+def pairs(count: int) -> list[Pair]:
+    """Make compared pairs of one route."""
+    return [Pair(number, "read", ROUTE, "POST", "/api/memory/recall", None) for number in range(1, count + 1)]
+
+
+def noise(finding: Maker, differing: int, of: int, **changes: str) -> NoiseModel:
+    """Learn noise from *differing* of *of* pairs."""
+    findings = [finding(subject=Subject("exchange", str(number)), **changes) for number in range(1, differing + 1)]
+    return learn_noise([(findings, pairs(of))], ["digest"])
+
+
+@pytest.mark.parametrize("witness", [Witness.CANDIDATE, Witness.ALL_DIFFER, Witness.UNCONFIRMED])
+def test_without_a_rule_everything_is_open(finding: Maker, witness: Witness) -> None:
+    """No rule and no noise fact: open."""
+    assert verdicts([finding(witness=witness)]) == [Verdict.OPEN]
+
+
+def test_infidelity_is_the_replays(finding: Maker) -> None:
+    """Where control and candidate agree no rule is asked."""
+    assert verdicts([finding(witness=Witness.INFIDELITY)]) == [Verdict.INFIDELITY]
+
+
+def test_what_follows_is_derived(finding: Maker) -> None:
+    """A finding that follows from another says from which."""
+    assert verdicts([finding(derived_from="the status")]) == [Verdict.DERIVED]
+
+
+def test_a_rule_documents(finding: Maker) -> None:
+    """A rule decides, says why, and counts as used."""
+    text = '[[rule]]\nid = "r"\nverdict = "documented"\nreason = "known"\nowner = "us"\nuntil = 2027-01-01\n'
+    judgement = judge([finding()], load_rules(text, "r.toml"), NoiseModel(), TODAY)
+
+    assert judgement.divergences[0].verdict is Verdict.DOCUMENTED
+    assert "known (us, until 2027-01-01)" in judgement.divergences[0].because
+    assert judgement.rules_unused == ()
+
+
+def test_an_unused_rule_is_named(finding: Maker) -> None:
+    """A rule that no finding needs is reported."""
+    text = '[[rule]]\nid = "r"\npath = "$.never"\nverdict = "documented"\nreason = "x"\nowner = "us"\nuntil = 2027-01-01\n'
+
+    assert judge([finding()], load_rules(text, "r.toml"), NoiseModel(), TODAY).rules_unused == ("r",)
+
+
+def test_noise_excuses_what_was_measured(finding: Maker) -> None:
+    """A place that differed in most control pairs is noise, near what was measured."""
+    assert verdicts([finding()], noise=noise(finding, 3, 4)) == [Verdict.NOISE]
+
+
+def test_rare_noise_needs_this_exchanges_control(finding: Maker) -> None:
+    """A place that seldom differs excuses only where this exchange's own control differs too."""
+    rare = noise(finding, 1, 50)
+
+    assert verdicts([finding()], noise=rare) == [Verdict.OPEN]
+    assert verdicts([finding(witness=Witness.ALL_DIFFER)], noise=rare) == [Verdict.NOISE]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidate": '"0.6"'},
+        {"candidate": "null"},
+        {"candidate": "99.0"},
+        {"kind": "type"},
+        {"path": "$.results[*].id"},
+        {"route": "GET /api/memories"},
+    ],
+)
+def test_noise_is_never_anything(finding: Maker, changes: dict[str, str]) -> None:
+    """Another type, a far-off number, another kind, place or route stays open."""
+    assert verdicts([finding(witness=Witness.ALL_DIFFER, **changes)], noise=noise(finding, 4, 4)) == [Verdict.OPEN]
+
+
+def test_noise_files_come_back(finding: Maker) -> None:
+    """What was learned is read back as it was."""
+    model = noise(finding, 2, 5)
+
+    assert load_noise(noise_text(model), "noise.json") == model
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 9, "facts": [], "archives": []}', '{"format": 1, "facts": [{"x": 1}], "archives": []}'])
+def test_foreign_noise_files_are_refused(text: str) -> None:
+    """A file that is no noise file is an error, never no noise."""
+    with pytest.raises(RuleError):
+        load_noise(text, "noise.json")
+
+
+def test_one_cause_is_said_once(finding: Maker) -> None:
+    """Findings of one place are one cluster with a count, its denominator and the smallest representative."""
+    findings = [finding(subject=Subject("exchange", str(n)), primary="0.5" + "0" * n) for n in (3, 1, 2)]
+    made = cluster(judge(findings, RuleSet(), NoiseModel(), TODAY).divergences, pairs(7))
+
+    assert [(item.count, item.compared, item.subjects[0].id) for item in made] == [(3, 7, "1")]
+
+
+def test_cluster_ids_last(finding: Maker) -> None:
+    """The id depends on the place and kind of change, not on the values or the exchange."""
+    one = cluster(judge([finding()], RuleSet(), NoiseModel(), TODAY).divergences, ())
+    two = cluster(judge([finding(primary="1.5", subject=Subject("exchange", "9"))], RuleSet(), NoiseModel(), TODAY).divergences, ())
+
+    assert one[0].id == two[0].id
+
+
+def test_verdicts_of_one_place_are_told_apart(finding: Maker) -> None:
+    """Open and noise findings of one place are two clusters, and the open one keeps the plain id."""
+    model = noise(finding, 1, 50)
+    findings = [finding(), finding(witness=Witness.ALL_DIFFER, subject=Subject("exchange", "2"))]
+    made = cluster(judge(findings, RuleSet(), model, TODAY).divergences, pairs(2))
+
+    assert [(item.verdict, item.id == made[0].id) for item in made] == [(Verdict.OPEN, True), (Verdict.NOISE, False)]
+    assert made[1].id == f"{made[0].id}-noise"
