@@ -1,0 +1,56 @@
+"""Parts of mitmproxy's flows as the shared values. Bytes are taken as mitmproxy holds them."""
+
+from mitmproxy import http
+
+from replay.model import Connection, EndReason, Header, Request, Response
+
+STREAMS = (b"text/event-stream", b"application/x-ndjson")
+"""Media types that are passed on chunk by chunk."""
+
+
+def request_of(flow: http.HTTPFlow, *, with_body: bool) -> Request:
+    """Give the request of a flow; without its body (empty then) while it is still coming."""
+    data = flow.request.data
+    return Request(
+        method=data.method,
+        target=data.path,
+        version=data.http_version,
+        headers=_headers(data.headers),
+        body=data.content if with_body else b"",
+        trailers=_headers(data.trailers) if with_body else (),
+    )
+
+
+def response_of(response: http.Response, *, streamed: bool) -> Response:
+    """Give a response; a stream's body is None, because its chunks hold it."""
+    data = response.data
+    return Response(
+        version=data.http_version,
+        status=data.status_code,
+        reason=data.reason,
+        headers=_headers(data.headers),
+        body=None if streamed else data.content,
+        trailers=_headers(data.trailers),
+    )
+
+
+def connection_of(flow: http.HTTPFlow) -> Connection:
+    """Give the client's side of the connection; the server's is only known in the end."""
+    peer = flow.client_conn.peername
+    return Connection(client=flow.client_conn.id, peer=f"{peer[0]}:{peer[1]}" if peer else None)
+
+
+def is_stream(response: http.Response) -> bool:
+    """Whether an answer must be passed on at once instead of being gathered first."""
+    return any(value.split(b";", 1)[0].strip().lower() in STREAMS for name, value in response.headers.fields if name.lower() == b"content-type")
+
+
+def end_of(error: str, *, answered: bool) -> EndReason:
+    """Say how an exchange ended that mitmproxy calls an error: by the client, by the daemon in the middle of an answer, or by the proxy."""
+    if error.startswith(("Client disconnected", "Client closed")):
+        return EndReason.CLIENT_LEFT
+    return EndReason.SERVER_CLOSED if answered else EndReason.PROXY_ERROR
+
+
+def _headers(headers: http.Headers | None) -> tuple[Header, ...]:
+    return tuple((bytes(name), bytes(value)) for name, value in headers.fields) if headers is not None else ()

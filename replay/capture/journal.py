@@ -1,0 +1,307 @@
+"""
+The thread that writes: everything slow happens here, none of it in the proxy's event loop.
+
+How this works
+--------------
+`put` only queues. The thread takes records in order, redacts and appends them, and lets the writer close its block when it is a second old,
+so that an idle recorder has all on disk within about a second. What can't be written (a full queue, a disk that refuses) is counted, said
+through `alarm`, and followed by a new archive as soon as the disk takes one again: its first record is a gap over all event numbers before
+it. Exchanges that were opened in the archive before are gaps in the new one, too.
+"""
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from replay.archive import ArchiveWriter
+from replay.model import Chunks, Ended, Gap, GapReason, Opened, ParityError, Record, Response
+from replay.redact import Redactor, redact_record
+
+QUEUE_BYTES_MAX = 256 * 1024 * 1024
+IDLE_SECONDS = 0.25
+RETRY_SECONDS = 2.0
+_RECORD_BYTES = 512
+"""What a queued record is taken to hold beside its bodies."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    record: Record
+    route: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    directory: Path
+    workspace: str
+    event_before: int
+    event_after: int
+    left_out: tuple[str, ...]
+    done: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    event: int
+    at: float
+    reason: str
+
+
+@dataclass(slots=True)
+class _Loss:
+    """What was not written since the last archive broke."""
+
+    records: int = 0
+    why: str = ""
+    retry_at: float = 0.0
+    said: int = 0
+    exchanges: set[int] = field(default_factory=set)
+
+
+class Journal:
+    """
+    A queue of records and the thread that writes them to an archive at *path*.
+
+    *alarm* is called from the thread with the words for each new trouble, and once more when it is over.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        facts: Mapping[str, Any],
+        redactor: Redactor | None,
+        alarm: Callable[[str], None],
+        *,
+        queue_bytes_max: int = QUEUE_BYTES_MAX,
+        create: Callable[..., ArchiveWriter] = ArchiveWriter.create,
+    ) -> None:
+        self.path = path
+        self._facts = dict(facts)
+        self._redactor = redactor
+        self._alarm = alarm
+        self._queue_bytes_max = queue_bytes_max
+        self._create = create
+        self._queue: queue.SimpleQueue[_Entry | _Snapshot | _Seal] = queue.SimpleQueue()
+        self._queued_bytes = 0
+        self._dropped = 0
+        self._lock = threading.Lock()
+        self._writer: ArchiveWriter | None = None
+        self._begun = False
+        self._opened: set[int] = set()
+        """Exchanges that were opened in the present archive and have not ended."""
+        self._loss = _Loss()
+        self.lost = 0
+        """Records that were not written, all in all."""
+        self._thread = threading.Thread(target=self._run, name="parity-journal", daemon=True)
+
+    # --- the proxy's side: nothing here waits ---
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, record: Record, route: str = "") -> None:
+        """Queue a record; where the queue is full it is dropped and counted."""
+        size = _size(record)
+        with self._lock:
+            if self._queued_bytes + size > self._queue_bytes_max:
+                self._dropped += 1
+                full = self._dropped == 1
+                record, size = _stand_in(record), _RECORD_BYTES
+            else:
+                full = False
+            self._queued_bytes += size
+        self._queue.put(_Entry(record, route, size))
+        if full:
+            self._alarm(f"{self.path}: the disk does not keep up with the traffic; what can't be held in memory is counted as gaps")
+
+    def put_snapshot(self, directory: Path, *, workspace: str, event_before: int, event_after: int, left_out: tuple[str, ...]) -> None:
+        """Have a copy of the workspace packed into the archive; waits for it (call it from a thread of your own)."""
+        done = threading.Event()
+        self._queue.put(_Snapshot(directory, workspace, event_before, event_after, left_out, done))
+        done.wait()
+
+    def seal(self, *, event: int, at: float, reason: str, timeout_s: float = 30.0) -> bool:
+        """Write all that is queued, seal the archive and end the thread; False where that was not done in time or not possible."""
+        self._queue.put(_Seal(event, at, reason))
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and self._writer is not None and self._writer.sealed
+
+    # --- the thread's side ---
+
+    def _run(self) -> None:
+        self._begin(None)
+        for item in self._items():
+            if isinstance(item, _Seal):
+                self._end(item)
+                return
+            if isinstance(item, _Snapshot):
+                try:
+                    self._attempt(partial(self._pack, item), 1, item.event_before)
+                finally:
+                    item.done.set()
+            elif isinstance(item, _Entry):
+                with self._lock:
+                    self._queued_bytes -= item.size
+                self._write(item)
+            elif self._writer is not None:
+                self._attempt(self._writer.tick, 0, None)
+
+    def _items(self) -> Iterator[_Entry | _Snapshot | _Seal | None]:
+        """Give what comes; None where nothing came for a while, or too long ago the disk was last looked after."""
+        ticked = time.monotonic()
+        while True:
+            try:
+                yield self._queue.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                yield None
+                ticked = time.monotonic()
+            if time.monotonic() - ticked > IDLE_SECONDS:
+                yield None
+                ticked = time.monotonic()
+
+    def _write(self, entry: _Entry) -> None:
+        record = entry.record
+        if self._redactor is not None:
+            try:
+                record = redact_record(self._redactor, record, entry.route)
+            except Exception as error:
+                # a bug of ours: what can't be redacted must not be written
+                logger.exception("parity: a record could not be redacted")
+                self._alarm(f"{self.path}: a record could not be redacted ({error!r}); it is counted as a gap")
+                self.lost += 1
+                record = _stand_in(entry.record)
+        self._attempt(lambda: self._append(record), 1, _event(record))
+
+    def _append(self, record: Record) -> None:
+        assert self._writer is not None
+        exchange = getattr(record, "exchange", None)
+        if isinstance(record, Opened):
+            self._opened.add(record.exchange)
+        elif isinstance(record, Chunks | Ended) and exchange not in self._opened:
+            record = _stand_in(record, "its beginning is in the archive before")
+        self._writer.append(record)
+        if isinstance(record, Ended):
+            self._opened.discard(record.exchange)
+
+    def _pack(self, item: _Snapshot) -> None:
+        assert self._writer is not None
+        self._writer.add_snapshot(
+            item.directory,
+            workspace=item.workspace,
+            event_before=item.event_before,
+            event_after=item.event_after,
+            left_out=item.left_out,
+        )
+
+    def _attempt(self, act: Callable[[], object], records: int, event: int | None) -> None:
+        """Do something with the archive; where the disk refuses, count *records* as lost and say so."""
+        if self._writer is None and not self._begin(event):
+            self._lose(records)
+            return
+        try:
+            act()
+        except ParityError as error:
+            self._break(str(error), records)
+        except Exception as error:
+            logger.exception("parity: a record could not be written")
+            self._break(f"{self.path}: {error!r}", records)
+
+    def _begin(self, event: int | None) -> bool:
+        """Make the archive, or after a break the next one; False where that is not yet possible."""
+        if time.monotonic() < self._loss.retry_at:
+            return False
+        again = self._begun
+        path = _next_path(self.path) if again else self.path
+        facts = {**self._facts, "continues": self.path.name} if again else self._facts
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writer = self._create(path, kind="recording", facts=facts)
+            if (again or self._loss.records) and event is not None and event > 1:
+                # before anything else, so that event numbers have no hole
+                writer.append(Gap(GapReason.NOT_WRITTEN, event=1, count=event - 1, detail=f"in {self.path.name}, or lost: {self._loss.why}"))
+        except (ParityError, OSError) as error:
+            self._loss.why = str(error)
+            self._loss.retry_at = time.monotonic() + RETRY_SECONDS
+            if not self._loss.said:
+                self._loss.said = 1
+                self._alarm(f"{error}; traffic passes, and is not recorded")
+            return False
+        if again:
+            self._alarm(f"recording goes on in {path}; {self._loss.records} records before it were not written")
+        self._writer, self._begun, self.path, self._loss, self._opened = writer, True, path, _Loss(), set()
+        return True
+
+    def _break(self, why: str, records: int) -> None:
+        """Give up the present archive."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except ParityError as error:
+                why = f"{why}; {error}"
+        self._begun = True
+        self._loss = _Loss(why=why, retry_at=time.monotonic() + RETRY_SECONDS, said=1)
+        self._lose(records)
+        self._alarm(f"{why}; traffic passes, and is not recorded until the disk takes it again")
+
+    def _lose(self, records: int) -> None:
+        self._loss.records += records
+        self.lost += records
+
+    def _end(self, item: _Seal) -> None:
+        self._loss.retry_at = 0.0
+        self._attempt(lambda: self._seal(item), 0, item.event)
+        if self._loss.records:
+            self._alarm(f"{self.path}: {self._loss.records} records were not written ({self._loss.why})")
+
+    def _seal(self, item: _Seal) -> None:
+        assert self._writer is not None
+        self._writer.seal(event=item.event, at=item.at, reason=item.reason)
+
+
+def _stand_in(record: Record, why: str = "could not be held or written") -> Gap:
+    """Give the gap that stands for a record that is not written."""
+    event = _event(record)
+    if isinstance(record, Chunks):
+        return Gap(GapReason.NOT_WRITTEN, event=event, exchange=record.exchange, count=len(record.chunks), detail=f"stream chunk: {why}")
+    exchange = getattr(record, "exchange", None)
+    if isinstance(record, Ended):
+        # its head has a number of its own, which would else be a hole
+        numbers = f"; its answer's head was event {record.headers_event}" if record.headers_event is not None else ""
+        return Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=f"end of exchange: {why}{numbers}")
+    return Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=why)
+
+
+def _event(record: Record) -> int | None:
+    if isinstance(record, Chunks):
+        return record.chunks[0].event
+    return getattr(record, "event", None)
+
+
+def _size(record: Record) -> int:
+    size = _RECORD_BYTES
+    if isinstance(record, Chunks):
+        size += sum(len(chunk.data) for chunk in record.chunks)
+    elif isinstance(record, Ended):
+        size += len(record.request_body or b"")
+        if isinstance(record.outcome, Response):
+            size += len(record.outcome.body or b"")
+    return size
+
+
+def _next_path(path: Path) -> Path:
+    """Give a free name for the archive that follows one: `x-2.parity`, then `x-3.parity` and so on."""
+    stem, dash, number = path.stem.rpartition("-")
+    base = stem if dash and number.isdecimal() and len(number) < 4 else path.stem
+    return next(candidate for count in itertools.count(2) if not (candidate := path.with_name(f"{base}-{count}{path.suffix}")).exists())
