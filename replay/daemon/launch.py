@@ -21,10 +21,15 @@ def start_companions(
     """
     Start each when the one before it is ready.
 
-    Raises: DaemonError with the end of its log where one dies or is not there in time.
+    Raises: DaemonError where its port is another's already, or, with the end of its log, where one dies or is not there in time.
     """
     started = []
     for number, companion in enumerate(companions, 1):
+        if companion.ready_port is not None and listens("127.0.0.1", companion.ready_port):
+            raise DaemonError(
+                f"companion {companion.name}: port {companion.ready_port} is taken already; what listens there would be taken for it. "
+                "Stop that, or use a namespace cell, which has all ports to itself."
+            )
         child = children.start(
             f"companion {companion.name}",
             companion.command,

@@ -1,6 +1,12 @@
 """
 Reads a daemon's description from TOML.
 
+The keys: `name`, `runtime`, `command` (a list; one that is wholly `${NAME}` may be several words), `environment` (a table), `pass` (names
+of host variables), `path`, `host_path`, `stand_ins`, `directory`, `workspace`, `host`, `port`, `home`, `ready` (`path`, `status`,
+`timeout_s`), `drained` (tables of `worker`, `database`, `sql`, `bound_s`), `mounts` (`source`, `target`, `copy`), `visible`, `companions`
+(`command`, `environment`, `ready_port`, `ready_path`, `timeout_s`), `auth_secret`, `stop_timeout_s`, `base`. What each means stands in
+`spec`. `${NAME}`, `${NAME:-default}` and `${NAME:?message}` are host variables; placeholders such as `{port}` are filled later.
+
 Three things are settled here, so that a `DaemonSpec` stands by itself: `base` (another description that this one changes),
 `${NAME}` (a variable of the host) and `pass` (host variables that the daemon may see).
 """
@@ -15,13 +21,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from replay.daemon.shape import Source, read_table
+from replay.daemon.shape import Place, Source, read_table
 from replay.daemon.spec import STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
 from replay.model import UsageError
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}")
 _BLANKS: Final = dict.fromkeys(("python", "workspace", "home", "host", "port"), "")
 _MAX_BASES: Final = 8
+_SECONDS_MAX: Final = 3600
 
 _TOP: Final[dict[str, tuple[type, ...]]] = {
     "base": (str,),
@@ -81,7 +88,7 @@ def load_daemon(
     """
     host = os.environ if environment is None else environment
     source = _source(name_or_path, None)
-    merged = _with_bases(source, 0)
+    merged = _with_bases(source, host, 0)
     if "command" not in merged or not merged["command"]:
         raise UsageError(f'{source.where}: `command` is missing: a list of strings, such as ["signet-daemon"].')
     spec = _build(merged, source, host)
@@ -106,7 +113,7 @@ def _source(name_or_path: str, beside: Path | None) -> Source:
     return Source(str(path), path.stem, path.parent.absolute(), text)
 
 
-def _with_bases(source: Source, depth: int) -> dict[str, Any]:
+def _with_bases(source: Source, host: Mapping[str, str], depth: int) -> dict[str, Any]:
     """Read one description and lay it over its base: tables are merged key by key, all else is replaced."""
     if depth > _MAX_BASES:
         raise UsageError(f"{source.where}: more than {_MAX_BASES} descriptions lie under this one; does `base` lead back to itself?")
@@ -115,21 +122,32 @@ def _with_bases(source: Source, depth: int) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source.where}: not valid TOML: {error}.") from error
     _check_shape(table, source)
-    # Relative host paths are meant relative to the file that names them.
-    if source.folder is not None:
-        for mount in table.get("mounts", []):
-            mount["source"] = str(source.folder / Path(mount["source"]).expanduser())
-        for key in ("visible", "path"):
-            if key in table:
-                table[key] = [str(source.folder / Path(each).expanduser()) for each in table[key]]
+    _make_paths_whole(table, source, host)
     table.setdefault("name", source.name)
     base = table.pop("base", None)
     if base is None:
         return table
-    under = _with_bases(_source(base, source.folder), depth + 1)
+    under = _with_bases(_source(base, source.folder), host, depth + 1)
     for key, value in table.items():
         under[key] = {**under[key], **value} if isinstance(value, dict) and key in under else value
     return under
+
+
+def _make_paths_whole(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> None:
+    """Take relative paths of the host as relative to the file that names them."""
+
+    def whole(value: str, place: Place) -> str:
+        try:
+            path = Path(_variables(value, host, source)).expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"{source.at(place)}: {value!r}: {error}.") from error
+        return str(path if source.folder is None else source.folder / path)
+
+    for index, mount in enumerate(table.get("mounts", [])):
+        mount["source"] = whole(mount["source"], ("mounts", index, "source"))
+    for key in ("visible", "path"):
+        if key in table:
+            table[key] = [whole(each, (key,)) for each in table[key]]
 
 
 def _check_shape(table: dict[str, Any], source: Source) -> None:
@@ -172,7 +190,7 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
         runtime=table.get("runtime", table["name"]),
         command=words(table["command"]),
         environment={**passed, **given},
-        path=tuple(text(each) for each in table.get("path", [])),
+        path=tuple(table.get("path", [])),
         host_path=table.get("host_path", True),
         stand_ins=tuple(table.get("stand_ins", STAND_INS)),
         directory=table.get("directory"),
@@ -182,8 +200,8 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
         ready=Ready(**{**ready, "timeout_s": float(ready.get("timeout_s", Ready().timeout_s))}),
         home=table.get("home"),
         drained=tuple(Drained(**each) for each in table.get("drained", [])),
-        mounts=tuple(Mount(text(each["source"]), each["target"], each.get("copy", True)) for each in table.get("mounts", [])),
-        visible=tuple(text(each) for each in table.get("visible", [])),
+        mounts=tuple(Mount(each["source"], each["target"], each.get("copy", True)) for each in table.get("mounts", [])),
+        visible=tuple(table.get("visible", [])),
         companions=tuple(
             Companion(
                 command=words(each["command"]),
@@ -225,6 +243,14 @@ def _check(spec: DaemonSpec, source: Source) -> None:
     unknown = sorted(set(spec.stand_ins) - set(STAND_INS))
     if unknown:
         raise UsageError(f"{source.at(('stand_ins',))}: there is no stand-in for {', '.join(unknown)}, only for {', '.join(STAND_INS)}.")
+    if not spec.name or "/" in spec.name or "\0" in spec.name:
+        raise UsageError(f"{source.at(('name',))}: {spec.name!r} is no name: it becomes part of a directory's.")
+    times: list[tuple[Place, float]] = [(("ready", "timeout_s"), spec.ready.timeout_s), (("stop_timeout_s",), spec.stop_timeout_s)]
+    times += [(("drained", index, "bound_s"), each.bound_s) for index, each in enumerate(spec.drained)]
+    times += [(("companions", index, "timeout_s"), each.timeout_s) for index, each in enumerate(spec.companions)]
+    for place, seconds in times:
+        if not 0 < seconds <= _SECONDS_MAX:
+            raise UsageError(f"{source.at(place)}: {seconds:g} must be seconds over 0 and at most {_SECONDS_MAX}.")
     relative = Path(spec.auth_secret)
     if relative.is_absolute() or ".." in relative.parts:
         raise UsageError(f"{source.at(('auth_secret',))}: {spec.auth_secret!r} must lie in the workspace: a relative path without `..`.")

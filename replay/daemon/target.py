@@ -91,6 +91,8 @@ def _expect_proof(url: str, workspace: str | None, recorded: str | None, marker:
     how = f"Writes go only to a daemon that works on a copy with the file {marker} in it; without writes it may be read."
     if workspace is None:
         raise UsageError(f"{url}: the daemon does not tell where its workspace is (agentsDir of /health or /api/status). {how}")
+    if not workspace.startswith("/") or "\0" in workspace:
+        raise UsageError(f"{url}: the daemon says that its workspace is {workspace!r}, which is no absolute path. {how}")
     if recorded is None:
         raise UsageError(f"{url}: the recording does not say where its workspace was, so it can't be told from this one. {how}")
     if _is_same(Path(workspace), Path(recorded)):
@@ -101,4 +103,4 @@ def _expect_proof(url: str, workspace: str | None, recorded: str | None, marker:
 
 def _is_same(one: Path, other: Path) -> bool:
     # A path of another machine that is not here can only be compared by its text.
-    return one.expanduser().resolve() == other.expanduser().resolve()
+    return one.resolve() == other.resolve()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from replay.daemon import Mount, cell
+from replay.daemon import Companion, Mount, cell
 from replay.model import DaemonError
 
 
@@ -58,6 +58,15 @@ def test_a_fixed_port_that_is_taken_is_refused(bench: Any) -> None:
         port = held.getsockname()[1]
         with pytest.raises(DaemonError, match=f"port {port} is taken on this host"):
             bench.run(bench.spec(port=port), kind="mapped")
+
+
+def test_a_companion_is_never_mistaken_for_what_the_host_runs(bench: Any) -> None:
+    """Where something of the host listens on a companion's port, the cell is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        companion = Companion(("{python}", "-c", "import signal; signal.pause()"), ready_port=port)
+        with pytest.raises(DaemonError, match=f"port {port} is taken already"):
+            bench.run(bench.spec(companions=(companion,)), kind="mapped")
 
 
 def test_a_mount_at_home_is_copied_into_the_scratch_home(bench: Any) -> None:

@@ -78,6 +78,12 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert spec.stop_timeout_s == 3.0
 
 
+def test_host_paths_may_come_from_variables(tmp_path: Path) -> None:
+    """A variable that holds an absolute path stays absolute."""
+    path = write(tmp_path, 'command = ["x"]\nvisible = ["${TOOLS}/bin", "${UNSET:-near}"]\n')
+    assert load_daemon(path, environment={"TOOLS": "/opt/t"}).visible == ("/opt/t/bin", str(tmp_path / "near"))
+
+
 def test_a_base_is_changed_not_repeated(tmp_path: Path) -> None:
     """Tables are merged key by key, everything else is replaced, and a base may lie beside the file."""
     write(tmp_path, WHOLE, "base.toml")
@@ -151,6 +157,10 @@ def test_rows_that_stay_pending_for_ever_do_not_count_on_rust() -> None:
         ('A = "{workspace}"', 'A = "${NOPE}"', r"d.toml: the variable NOPE is not set"),
         ('A = "{workspace}"', 'PATH = "/bin"', r"d.toml:17: PATH is made by the cell"),
         ('A = "{workspace}"', "A = 1", r"only text belongs there"),
+        ("stop_timeout_s = 3", "stop_timeout_s = nan", r"d.toml:14: nan must be seconds over 0"),
+        ("timeout_s = 5", "timeout_s = 0", r"d.toml:22: 0 must be seconds over 0"),
+        ('name = "mine"', 'name = "a/b"', r"d.toml:2: 'a/b' is no name"),
+        ('path = ["tools"]', 'path = ["~nobody-of-this-host/x"]', r"d.toml:6: '~nobody-of-this-host/x'"),
         ("[ready]", "[ready", r"d.toml: not valid TOML: .*line 20"),
         ('command = ["bin/daemon", "--port", "{port}"]\n', "", r"`command` is missing"),
         ('stand_ins = ["op"]', 'stand_ins = ["git"]', r"d.toml:8: there is no stand-in for git"),

@@ -92,6 +92,13 @@ def test_writes_need_a_daemon_that_tells_its_workspace() -> None:
         check_target(url, writes=True, recorded_workspace="/w")
 
 
+@pytest.mark.parametrize("told", ["~nobody/ws", "ws", "/a\0b", ""])
+def test_a_workspace_that_is_no_path_is_no_proof(told: str) -> None:
+    """Whatever the daemon says, the answer is a usage error."""
+    with server({"agentsDir": told}) as url, pytest.raises(UsageError, match="no absolute path"):
+        check_target(url, writes=True, recorded_workspace="/w")
+
+
 def test_writes_never_go_to_the_recorded_workspace(tmp_path: Path) -> None:
     """Not even with the marker in it, and not through a link."""
     (tmp_path / MARKER).touch()
