@@ -270,7 +270,7 @@ def report(
     from replay import runs
     from replay.jobs.reporting import render
 
-    text = render(runs.load(run), str(form), str(bodies))
+    text = render(runs.load(run), form.value, bodies.value)
     if out is None:
         say(text)
     else:
@@ -309,7 +309,7 @@ def gate(
     """Say whether the evidence is enough to cut over, and what blocks."""
     from replay.jobs.reporting import decide
 
-    text, good = decide(ledger, as_json=as_json)
+    text, good = decide(ledger, as_json=as_json, now=_now().timestamp())
     say(text)
     raise typer.Exit(0 if good else 1)
 

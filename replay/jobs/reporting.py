@@ -1,19 +1,21 @@
 """Reports of runs and of the ledger, as text."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
 
 from replay import report
-from replay.model import UsageError
+from replay.evidence import Policy, checklist, gate, read
+from replay.report.listing import checklist_table
 from replay.runs import Run
 
+type Bodies = Literal["none", "diff", "full"]
+type Form = Literal["table", "html", "markdown", "junit", "json"]
 
-def render(run: Run, form: str, bodies: str) -> str:
-    """
-    Write a run in one of the formats `table`, `html`, `markdown`, `junit` and `json`.
 
-    Raises:
-        UsageError: there is no such format.
-
-    """
+def render(run: Run, form: Form, bodies: Bodies) -> str:
+    """Write a run in one of the formats."""
     match form:
         case "table":
             return report.table(run)
@@ -25,5 +27,35 @@ def render(run: Run, form: str, bodies: str) -> str:
             return report.junit(run)
         case "json":
             return report.json_text(run)
-        case _:
-            raise UsageError(f"there is no format {form!r}; there are table, html, markdown, junit and json")
+
+
+def decide(ledger: Path, *, as_json: bool, now: float) -> tuple[str, bool]:
+    """
+    Say whether the evidence is enough, and what blocks; the second value tells whether the gate is open.
+
+    Raises:
+        UsageError: there is no ledger, or it does not hold together.
+
+    """
+    entries = read(ledger)
+    decision = gate(entries, Policy(), now=now)
+    if as_json:
+        return json.dumps({**asdict(decision), "runs": len(entries)}, indent=1), decision.open
+    lines = [f"{len(entries)} runs · streak of {decision.streak} nights · the gate is {'OPEN' if decision.open else 'CLOSED'}"]
+    lines += [f"  blocks: {report.visible(text)}" for text in decision.blocks]
+    lines += [f"  note: {report.visible(text)}" for text in decision.notes]
+    return "\n".join(lines), decision.open
+
+
+def checklist_text(ledger: Path, *, as_json: bool) -> str:
+    """
+    Show the nine-domain checklist.
+
+    Raises:
+        UsageError: there is no ledger, or it does not hold together.
+
+    """
+    items = checklist(read(ledger))
+    if as_json:
+        return json.dumps([asdict(item) for item in items], indent=1)
+    return checklist_table(items)

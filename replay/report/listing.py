@@ -5,6 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from replay.evidence import Item
 from replay.report.text import visible
 
 _REQUEST_CHARACTERS_MAX = 90
@@ -13,8 +14,7 @@ _REQUEST_CHARACTERS_MAX = 90
 def exchanges_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Show rows with the keys `id`, `request`, `status`, `ms`, `bytes`, `end`, `domain`."""
     shown = [
-        (row["id"], _cut(visible(row["request"])), row["status"] or "none", row["ms"], row["bytes"], row["end"], row["domain"])
-        for row in rows
+        (row["id"], _cut(visible(row["request"])), row["status"] or "none", row["ms"], row["bytes"], row["end"], row["domain"]) for row in rows
     ]
     return tabulate(shown, headers=("id", "request", "status", "ms", "bytes", "end", "domain"), tablefmt="simple", disable_numparse=[1])
 
@@ -38,3 +38,9 @@ def _body(text: str) -> list[str]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _REQUEST_CHARACTERS_MAX else text[: _REQUEST_CHARACTERS_MAX - 1] + "…"
+
+
+def checklist_table(items: Sequence[Item]) -> str:
+    """Show the checklist: domain, feature, on how many comparisons it rests, and where it stands."""
+    rows = [(item.domain, visible(item.feature), item.compared, item.open, item.status) for item in items]
+    return tabulate(rows, headers=("domain", "feature", "n", "open", "status"), tablefmt="simple", disable_numparse=[1])

@@ -1,0 +1,169 @@
+"""
+One night: replay on the candidate, replay on the primary as control, compare, judge, report, and one line in the ledger.
+
+    recording = "../recordings/2026-11-23T120000Z.parity"
+    candidate = "rust"             # a built-in name or a TOML file that describes a daemon
+    control = "js"
+    ledger = "ledger.jsonl"
+    output = "nights"              # a folder; each night makes one in it
+    rules = "rules.toml"           # optional, as all below
+    noise = "noise.json"
+    state = "workspace"            # where the recording holds no snapshot
+    allow = ["external-read"]
+    pace = "asap"
+    cell = "auto"
+    seed = 0
+
+Relative paths are relative to the file. A night that can't be judged is no line in the ledger unless it was compared: then it is an
+`incomplete` one, which ends the streak.
+"""
+
+import datetime as dt
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from replay import runs
+from replay.evidence import append, entry_from
+from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives
+from replay.jobs.replaying import Order, replay_archive
+from replay.model import UsageError
+from replay.report import html, json_text, junit, table
+
+_TEXTS: Final = ("recording", "candidate", "control", "ledger", "output", "rules", "noise", "state", "pace", "cell")
+_NEEDED: Final = ("recording", "candidate", "control", "ledger", "output")
+_KNOWN: Final = frozenset({*_TEXTS, "allow", "seed"})
+_INCOMPLETE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What came of a night."""
+
+    text: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A night's configuration, paths resolved."""
+
+    recording: Path
+    candidate: str
+    control: str
+    ledger: Path
+    output: Path
+    rules: Path | None
+    noise: Path | None
+    state: Path | None
+    allow: tuple[str, ...]
+    pace: str
+    cell: str
+    seed: int
+
+
+def load_plan(path: Path) -> Plan:
+    """
+    Read a night's configuration.
+
+    Raises:
+        UsageError: it is missing, broken, or has an unknown, missing or wrong key; with the line.
+
+    """
+    try:
+        text = path.read_text("utf-8")
+        told = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the configuration can't be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is no valid TOML: {error}") from error
+    for key in told:
+        if key not in _KNOWN:
+            raise UsageError(f"{path}, line {_line(text, key)}: unknown key {key!r}; known are {', '.join(sorted(_KNOWN))}")
+    for key in _NEEDED:
+        if key not in told:
+            raise UsageError(f"{path}: {key} is missing; a night needs {', '.join(_NEEDED)}")
+    _expect_types(path, text, told)
+
+    def resolved(key: str) -> Path | None:
+        return Path(os.path.normpath(path.absolute().parent / told[key])) if key in told else None
+
+    def daemon(key: str) -> str:
+        return str(resolved(key)) if told[key].endswith(".toml") else str(told[key])
+
+    recording, ledger, output = resolved("recording"), resolved("ledger"), resolved("output")
+    assert recording is not None
+    assert ledger is not None
+    assert output is not None
+    return Plan(
+        recording,
+        daemon("candidate"),
+        daemon("control"),
+        ledger,
+        output,
+        resolved("rules"),
+        resolved("noise"),
+        resolved("state"),
+        tuple(told.get("allow", ())),
+        told.get("pace", "asap"),
+        told.get("cell", "auto"),
+        told.get("seed", 0),
+    )
+
+
+def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, int], None]) -> Night:
+    """
+    Do one night as configured.
+
+    Raises:
+        ParityError: something could not be used; what was made so far stays in the night's folder.
+
+    """
+    plan = load_plan(config)
+    basis = load_basis(plan.rules, plan.noise)
+    folder = plan.output / now.strftime("%Y-%m-%dT%H%M%SZ")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=False)
+    said = []
+    complete = True
+    for name, daemon in (("observed", plan.candidate), ("control", plan.control)):
+        progress(f"replaying on {daemon}", 0, 1)
+        order = Order(
+            archive=plan.recording,
+            observed=folder / f"{name}.parity",
+            daemon=daemon,
+            state=plan.state,
+            pace=plan.pace,
+            allow=plan.allow,
+            cell=plan.cell,
+        )
+        replayed = replay_archive(order, progress)
+        complete &= replayed.exit_code == 0
+        said.append(f"{name} ({daemon}): {replayed.text}")
+    recorded, observed, controls = open_archives(plan.recording, folder / "observed.parity", [folder / "control.parity"], salvage=False)
+    run_path = folder / "night.run"
+    run = compare_run(recorded, observed, controls, basis, run_path=run_path, seed=plan.seed, now=now, progress=progress)
+    runs.save(run, run_path)
+    for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
+        (folder / name).write_text(text, "utf-8", "backslashreplace")
+    digest = append(plan.ledger, entry_from(run, name=folder.name))
+    said += ["", table(run), "", f"page: {folder / 'report.html'}", f"ledger: {plan.ledger} (line {digest[:12]})"]
+    return Night("\n".join(said), exit_code(run) if complete else _INCOMPLETE)
+
+
+def _expect_types(path: Path, text: str, told: Mapping[str, Any]) -> None:
+    for key in _TEXTS:
+        if not isinstance(told.get(key, ""), str):
+            raise UsageError(f"{path}, line {_line(text, key)}: {key} must be a text")
+    if isinstance(told.get("seed", 0), bool) or not isinstance(told.get("seed", 0), int):
+        raise UsageError(f"{path}, line {_line(text, 'seed')}: seed must be a whole number")
+    allow = told.get("allow", [])
+    if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
+        raise UsageError(f"{path}, line {_line(text, 'allow')}: allow must be a list of texts")
+
+
+def _line(text: str, key: str) -> int:
+    names = (line.split("=", 1)[0].strip().strip("\"'[] ") for line in text.splitlines())
+    return next((number for number, name in enumerate(names, 1) if name == key), 1)

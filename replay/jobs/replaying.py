@@ -1,0 +1,242 @@
+"""
+Replay a recording: a workspace is laid out, a daemon starts on it in a cell, and the player inside writes the observed archive.
+
+A target that we did not start gets the same player, without a cell, and only reads unless it has proved that it is not production.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from replay.archive import Archive, Limits, extract, read
+from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run_cell
+from replay.daemon.cell import RECORDED_PORT
+from replay.model import ParityError, Response, UsageError
+from replay.plan import plan
+from replay.routes import REPLAY_CLASSES, by_name
+
+type Progress = Callable[[str, int, int], None]
+
+_INCOMPLETE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of a replay; the command line's options."""
+
+    archive: Path
+    observed: Path
+    daemon: str | None = None
+    target: str | None = None
+    writes: bool = False
+    state: Path | None = None
+    pace: str = "asap"
+    only: int | None = None
+    allow: tuple[str, ...] = ()
+    cell: str = "auto"
+    dry_run: bool = False
+    salvage: bool = False
+    extra_arguments: tuple[str, ...] = ()
+    """Added to the daemon's command; the demo's faults."""
+    scratch: Path | None = None
+    """Where the cell's directory goes; a temporary one otherwise, deleted when all went well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay."""
+
+    text: str
+    exit_code: int
+    report: CellReport | None = None
+
+
+def replay_archive(order: Order, progress: Progress) -> Replayed:
+    """
+    Replay as ordered.
+
+    Raises:
+        ParityError: the archive, the state, the daemon or the target is not usable; nothing was sent then, or the text says what was.
+
+    """
+    _check(order)
+    recorded = read(order.archive, salvage=order.salvage)
+    if order.dry_run:
+        return Replayed(_dry_run(recorded, order), 0)
+    if order.observed.exists():
+        raise UsageError(f"{order.observed}: is there already; an observed archive is written once, so name another")
+    order.observed.parent.mkdir(parents=True, exist_ok=True)
+    if order.target is not None:
+        return _on_target(recorded, order)
+    assert order.daemon is not None
+    spec = load_daemon(order.daemon, extra_arguments=order.extra_arguments)
+    with _scratch(order) as scratch:
+        progress("laying out the state", 0, 1)
+        state = _state(recorded, order, scratch)
+        return _in_cell(recorded, order, spec, state, scratch)
+
+
+def recorded_workspace(recorded: Archive) -> str | None:
+    """The path at which the recorded daemon had its workspace; None where the recording does not say."""
+    snapshots = recorded.snapshots()
+    return snapshots[0].workspace if snapshots else None
+
+
+def _check(order: Order) -> None:
+    if (order.daemon is None) == (order.target is None):
+        raise UsageError("name either a --daemon to start in a cell, or the --target URL of one that is running")
+    if order.cell not in {"auto", "namespace", "mapped"}:
+        raise UsageError(f"--cell {order.cell}: must be auto, namespace or mapped")
+    _pace(order.pace)
+    known = REPLAY_CLASSES | by_name().keys() | {"all"}
+    for name in order.allow:
+        if name not in known:
+            raise UsageError(f"--allow {name}: is neither a replay class ({', '.join(sorted(REPLAY_CLASSES))}), nor a route, nor all")
+
+
+def _pace(text: str) -> str | float:
+    if text in {"asap", "recorded"}:
+        return text
+    if re.fullmatch(r"\d+(\.\d+)?", text) and float(text) > 0:
+        return float(text)
+    raise UsageError(f"--pace {text}: must be asap, recorded, or a factor above 0")
+
+
+def _dry_run(recorded: Archive, order: Order) -> str:
+    made = plan(recorded, allow=frozenset(order.allow), only=order.only)
+    classes = Counter(step.route.replay_class for step in made.steps)
+    reasons = Counter(f"{gap.reason}" for gap in made.gaps)
+    waits = sum(step.settles for step in made.steps)
+    seconds = sum(step.exchange.duration_ms for step in made.steps) / 1000.0
+    lines = [f"{made.planned} planned · {len(made.steps)} would be sent · {len(made.gaps)} left out"]
+    lines += [f"  send      {count:5d} {name}" for name, count in sorted(classes.items())]
+    lines += [f"  leave out {count:5d} {name}" for name, count in sorted(reasons.items())]
+    lines += [f"  {gap.exchange}: {gap.reason}: {gap.detail}" for gap in made.gaps]
+    lines += [f"waits for background work before {waits} exchanges; the recorded answers took {seconds:.0f} s one after the other"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _scratch(order: Order) -> Iterator[Path]:
+    """Give a directory for the cell; a temporary one is kept where something went wrong, for its logs."""
+    if order.scratch is not None:
+        order.scratch.mkdir(parents=True, exist_ok=True)
+        yield order.scratch
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="signet-parity-"))
+    yield scratch
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _state(recorded: Archive, order: Order, scratch: Path) -> Path:
+    """Unpack the workspace to start from."""
+    if order.state is not None:
+        if order.state.is_dir():
+            return order.state
+        root = extract(order.state, scratch / "state", Limits()).root
+        inner = list(root.iterdir())
+        return inner[0] if len(inner) == 1 and inner[0].is_dir() else root
+    if not recorded.snapshots():
+        raise UsageError(
+            f"{order.archive}: holds no snapshot of the workspace; name the state to start from with --state DIRECTORY, "
+            "or record with --set parity_workspace=…"
+        )
+    return recorded.unpack_snapshot(1, scratch / "state")
+
+
+def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scratch: Path) -> Replayed:
+    job = scratch / "job.json"
+    job.write_text(json.dumps(_job(order)), "utf-8")
+    report = run_cell(
+        spec,
+        state=state,
+        recorded_workspace=recorded_workspace(recorded),
+        player=[sys.executable, "-m", "replay.play", str(job)],
+        scratch=scratch,
+        kind=order.cell,  # type: ignore[arg-type]  # checked above
+        recorded_port=RECORDED_PORT,
+        visible=[order.archive.absolute(), job.absolute(), *_code()],
+        writable=[order.observed.absolute().parent],
+    )
+    return _result(recorded, order, report.player_exit, report)
+
+
+def _on_target(recorded: Archive, order: Order) -> Replayed:
+    assert order.target is not None
+    target = check_target(order.target, writes=order.writes, recorded_workspace=recorded_workspace(recorded))
+    with tempfile.TemporaryDirectory(prefix="signet-parity-") as folder:
+        job, facts = Path(folder) / "job.json", Path(folder) / "facts.json"
+        job.write_text(json.dumps({**_job(order), "reads_only": not target.writes}), "utf-8")
+        told = {
+            "kind": "url",
+            "host": target.host,
+            "port": target.port,
+            "workspace": target.workspace or "",
+            "recorded_workspace": recorded_workspace(recorded),
+            "daemon": {"name": target.url, "version": target.version},
+        }
+        facts.write_text(json.dumps(told), "utf-8")
+        done = subprocess.run([sys.executable, "-m", "replay.play", str(job), str(facts)], stdout=sys.stderr, check=False)
+    return _result(recorded, order, done.returncode, None)
+
+
+def _job(order: Order) -> dict[str, Any]:
+    return {
+        "recorded": str(order.archive.absolute()),
+        "observed": str(order.observed.absolute()),
+        "allow": list(order.allow),
+        "only": order.only,
+        "salvage": order.salvage,
+        "pace": _pace(order.pace),
+    }
+
+
+def _code() -> list[Path]:
+    """Where this tool and its interpreter lie, for cells that hide those places."""
+    package = Path(__file__).parents[2]
+    return [package, Path(sys.prefix), Path(sys.base_prefix)]
+
+
+def _result(recorded: Archive, order: Order, player_exit: int, report: CellReport | None) -> Replayed:
+    died = report is not None and report.died
+    tail = f"\nthe end of the daemon's log:\n{report.log_tail}" if report is not None and died else ""
+    try:
+        observed = read(order.observed)
+    except ParityError as error:
+        raise UsageError(f"the player ended with exit code {player_exit} before it sealed what it observed: {error}{tail}") from error
+    exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]
+    planned = len(recorded.exchanges()) + sum(1 for gap in recorded.gaps() if gap.exchange is not None)
+    by_reason = Counter(str(gap.reason) for gap in gaps)
+    statuses = Counter(str(item.outcome.status) if isinstance(item.outcome, Response) else "none" for item in exchanges)
+    same = _same_status(recorded, exchanges)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(by_reason.items()))
+    lines = [
+        f"{planned} planned · {len(exchanges)} observed · {len(gaps)} gaps" + (f" ({left_out})" if left_out else ""),
+        f"{same} of {len(exchanges)} with the recorded status · statuses: "
+        + ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items())),
+    ]
+    if report is not None:
+        lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}")
+        lines.extend(f"note: {text}" for text in report.notes)
+    if died:
+        lines.append(f"the daemon died during the replay (exit code {report.daemon_exit if report else None}){tail}")
+    complete = player_exit == 0 and not died and planned == len(exchanges) + len(gaps)
+    lines.append(f"{order.observed}" if complete else f"{order.observed}: INCOMPLETE (player's exit code {player_exit})")
+    return Replayed("\n".join(lines), 0 if complete else _INCOMPLETE, report)
+
+
+def _same_status(recorded: Archive, exchanges: list[Any]) -> int:
+    expected = {item.id: item.outcome.status for item in recorded.exchanges() if isinstance(item.outcome, Response)}
+    return sum(isinstance(item.outcome, Response) and expected.get(item.id) == item.outcome.status for item in exchanges)
+
+
+__all__ = ["Order", "Progress", "Replayed", "recorded_workspace", "replay_archive"]
