@@ -11,7 +11,7 @@ Strict both ways: bytes are a sequence of whole entries or an `ArchiveError`.
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgpack
 
@@ -34,7 +34,7 @@ class SegmentHead:
 
     format: int
     archive: str
-    kind: str
+    kind: Literal["recording", "observed"]
     number: int
     """From 1."""
 

@@ -74,10 +74,10 @@ def extract(source: Path, destination: Path, limits: Limits) -> Extraction:
         unpacking = _Unpacking(source, draft, limits)
         unpacking.run()
         dropped = gitfiles.disarm(draft)
-        unpacking.settle_times()
+        unpacking.settle_folders()
         draft.replace(destination)
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, blocks.DamagedStreamError) as error:
-        raise ArchiveError(f"{source}: can't be unpacked: {error or 'it is cut'}") from error
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError, blocks.DamagedStreamError) as error:
+        raise ArchiveError(f"{source}: can't be unpacked: {error or 'it is cut'}; nothing was") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Extraction(destination, unpacking.files, unpacking.bytes, dropped)
@@ -95,7 +95,7 @@ class _Unpacking:
         self._members = 0
         self._links: dict[tuple[str, ...], str] = {}
         self._made: set[tuple[str, ...]] = set()
-        self._times: list[tuple[Path, float]] = []
+        self._folders: list[tuple[Path, tarfile.TarInfo]] = []
 
     def run(self) -> None:
         """Unpack everything; links come last."""
@@ -109,11 +109,12 @@ class _Unpacking:
         for parts, target in self._links.items():
             self.root.joinpath(*parts).symlink_to(target)
 
-    def settle_times(self) -> None:
-        """Give folders their times, after nothing more changes in them."""
-        for path, seconds in reversed(self._times):
+    def settle_folders(self) -> None:
+        """Give folders their modes and times, after nothing more changes in them."""
+        for path, member in reversed(self._folders):
             if path.is_dir():
-                os.utime(path, (seconds, seconds))
+                path.chmod(member.mode & 0o755 | 0o700)
+                os.utime(path, (member.mtime, member.mtime))
 
     def _take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         self._members += 1
@@ -128,7 +129,7 @@ class _Unpacking:
         safe = tarfile.data_filter(member, str(self.root))
         path = self.root.joinpath(*parts)
         if member.isdir():
-            self._folder(path, safe, parts)
+            self._folder(path, member, parts)
         elif parts in self._made or not parts:
             raise self._refused(member, "its name is there twice")
         elif member.issym():
@@ -150,7 +151,7 @@ class _Unpacking:
     def _folder(self, path: Path, member: tarfile.TarInfo, parts: tuple[str, ...]) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if parts:
-            self._times.append((path, member.mtime))
+            self._folders.append((path, member))
 
     def _parents(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +201,7 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         """Read exactly so many bytes, fewer only at the end."""
         if not 0 <= size <= _READ_BYTES_MAX:
-            raise ArchiveError(f"a header of {size} bytes is more than a tar may ask for")
+            raise ValueError(f"a header of {size} bytes is more than a tar may ask for")
         parts = []
         while size > 0 and (data := self._file.read(size)):
             parts.append(data)
@@ -208,13 +209,13 @@ class _Bounded:
         self._last = b"".join(parts)
         self._place += len(self._last)
         if self._place > self._bytes_max:
-            raise ArchiveError("unpacked, it is bigger than the limits allow")
+            raise ValueError("unpacked, it is bigger than the limits allow")
         return self._last
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
         """Go forwards by reading."""
         if whence != os.SEEK_SET or place < self._place:
-            raise ArchiveError("a tar is read forwards only")
+            raise ValueError("a tar is read forwards only")
         while self._place < place:
             if not self.read(min(_STEP_BYTES, place - self._place)):
                 break
@@ -229,13 +230,13 @@ class _Bounded:
         Read to the end of the file.
 
         Raises:
-            ArchiveError: the end mark is missing, so the tar is cut or damaged (tarfile itself would stay silent).
+            ValueError: the end mark is missing, so the tar is cut or damaged (tarfile itself would stay silent).
         """
         if self._last != bytes(tarfile.BLOCKSIZE):
-            raise ArchiveError("its end mark is missing: it is cut or damaged; nothing was unpacked")
+            raise ValueError("its end mark is missing: it is cut or damaged")
         while data := self.read(_STEP_BYTES):
             if data.strip(b"\0"):
-                raise ArchiveError("something stands behind its end mark; nothing was unpacked")
+                raise ValueError("something stands behind its end mark")
 
 
 def _open(source: Path, stack: ExitStack) -> BinaryIO:

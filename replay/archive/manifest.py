@@ -7,15 +7,20 @@ of itself. `facts` is the caller's and goes in as it is; everything else belongs
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from replay.archive.codec import FORMAT
+from replay.archive.shapes import Mismatch, shape_of
 from replay.model import ArchiveError
 
 NAME: Final = "manifest.json"
+
+_LENGTH_MAX: Final = 1 << 32
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 type Kind = Literal["recording", "observed"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind.__value__)
@@ -67,7 +72,7 @@ class Manifest:
 
     id: str
     """Random, hexadecimal."""
-    kind: str
+    kind: Kind
     started_at: float
     tool: str
     facts: Mapping[str, Any]
@@ -134,17 +139,43 @@ def _parse(content: Any, path: Path) -> Manifest:
     if number < 0 or content.pop("sha256", None) != _self_digest(content):
         raise ArchiveError(f"{path}: damaged, or changed after it was written")
     try:
-        return Manifest(
-            **{
-                **content,
-                "segments": tuple(
-                    Segment(**{**segment, "blocks": tuple(Block(**block) for block in segment["blocks"])}) for segment in content["segments"]
-                ),
-                "snapshots": tuple(SnapshotFile(**snapshot) for snapshot in content["snapshots"]),
-            }
-        )
-    except (TypeError, KeyError) as error:
+        return _manifest(content)
+    except (TypeError, KeyError, AttributeError, Mismatch) as error:
         raise ArchiveError(f"{path}: not an archive of signet-parity: {error}") from error
+
+
+def _manifest(content: dict[str, Any]) -> Manifest:
+    """Take what is in the file; whoever made it may have got the digest right and the rest wrong."""
+    head = _HEAD.decode({name: value for name, value in content.items() if name not in {"facts", "counts"}})
+    facts, counts = content["facts"], content["counts"]
+    if not isinstance(facts, dict) or not isinstance(counts, dict):
+        raise Mismatch("facts or counts are no map")
+    for block in (block for segment in head.segments for block in segment.blocks):
+        if block.offset < 0 or not 0 < block.length < _LENGTH_MAX or (block.body is not None) != (block.holds == "body"):
+            raise Mismatch("a block has no sane place")
+        if block.body is not None and _DIGEST.fullmatch(block.body) is None:
+            raise Mismatch("a body has no digest")
+    if any(Path(entry.file).name != entry.file for entry in (*head.segments, *head.snapshots)):
+        raise Mismatch("a file lies outside the archive")
+    return Manifest(facts=facts, counts=counts, **{part.name: getattr(head, part.name) for part in fields(head)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The manifest without what is open JSON: what is checked field by field."""
+
+    format: int
+    id: str
+    kind: Kind
+    started_at: float
+    tool: str
+    sealed: bool
+    ended_at: float | None
+    segments: tuple[Segment, ...]
+    snapshots: tuple[SnapshotFile, ...]
+
+
+_HEAD: Final = shape_of(_Head)
 
 
 def _self_digest(content: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from replay.archive.blocks import Frame, Tail, walk
 from replay.archive.codec import FORMAT, Body, SegmentHead, decode, digest_of, records_of
 from replay.archive.counts import Tally, events_of
-from replay.archive.manifest import Block, Manifest, NewerFormatError, Segment, SnapshotFile, digest_of_blocks, newer_format
+from replay.archive.manifest import Block, Kind, Manifest, NewerFormatError, Segment, SnapshotFile, digest_of_blocks, newer_format
 from replay.archive.segments import open_segment, read_block
 from replay.model import ArchiveError, Binding, DaemonRecord, Record, Wait
 
@@ -43,7 +43,7 @@ class Salvage:
 
     def manifest(self) -> Manifest:
         """Give a manifest for what is whole: the old one's words, our own index. It is never sealed."""
-        guessed = "observed" if self.observed else "recording"
+        guessed: Kind = "observed" if self.observed else "recording"
         facts: dict[str, Any] = dict(self.known.facts) if self.known else {}
         identity = self.known.id if self.known else self.head.archive if self.head else f"salvaged-{digest_of_blocks(self.segments)[:16]}"
         return Manifest(

@@ -130,7 +130,7 @@ def _fetch(file: BinaryIO, block: Block) -> bytes:
     try:
         file.seek(block.offset)
         return file.read(block.length)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise ArchiveError(f"can't be read: {error}") from error
 
 

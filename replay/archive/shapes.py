@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 type Spill = Callable[[bytes], object]
 """Gives what to pack for a byte string: the bytes themselves, or a reference to where they are stored."""
@@ -58,6 +58,8 @@ def shape_of(hint: Any) -> Shape:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _fields(hint)
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _word(arguments)
     if origin is tuple:
         return _run(shape_of(arguments[0])) if arguments[1:] == (...,) else _row([shape_of(part) for part in arguments])
     if origin is dict:
@@ -129,6 +131,15 @@ def _enum(wanted: type[Enum]) -> Shape:
             raise Mismatch(f"unknown {wanted.__name__}") from None
 
     return Shape(encode, decode)
+
+
+def _word(allowed: tuple[str, ...]) -> Shape:
+    def decode(value: Any) -> Any:
+        if type(value) is not str or value not in allowed:
+            raise Mismatch(f"none of {', '.join(allowed)}")
+        return value
+
+    return Shape(lambda value, _: decode(value), decode)
 
 
 # --- containers ---
