@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from replay.daemon.asking import free_port, listens
 from replay.daemon.orders import Orders
-from replay.daemon.root import Placed
+from replay.daemon.root import EMPTY, Placed
 from replay.daemon.spec import DaemonSpec, fill
 from replay.model import DaemonError, UsageError
 
@@ -91,7 +91,7 @@ def lay_out(
         player_environment=_player_environment(),
         player_timeout_s=player_timeout_s,
         stop_timeout_s=spec.stop_timeout_s,
-        placed=(*_shown(spec, visible, writable, directory), *mounted, *placed) if inside else (),
+        placed=(*_shown(spec, visible, writable, directory, workspace), *mounted, *placed) if inside else (),
         root=str(root),
         directory=str(directory),
         notes=tuple(notes),
@@ -196,7 +196,7 @@ def _mapped_port(spec: DaemonSpec) -> int:
     return spec.port
 
 
-def _shown(spec: DaemonSpec, visible: Sequence[Path], writable: Sequence[Path], directory: Path) -> list[Placed]:
+def _shown(spec: DaemonSpec, visible: Sequence[Path], writable: Sequence[Path], directory: Path, workspace: str) -> list[Placed]:
     """Name what a namespace cell needs of places that it hides: this tool, its Python, and what was asked for."""
     needed = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, Path(sys.executable).resolve().parent}
     needed |= {Path(sysconfig.get_paths()["stdlib"]), Path(sysconfig.get_paths()["purelib"]), Path(__file__).parents[2]}
@@ -204,6 +204,16 @@ def _shown(spec: DaemonSpec, visible: Sequence[Path], writable: Sequence[Path], 
     for path in (*asked, *(each.absolute() for each in writable)):
         if not path.exists():
             raise UsageError(f"daemon {spec.name}: {path} shall be visible in the cell and is not there.")
+        if str(path.resolve()) in {"/", *EMPTY}:
+            raise UsageError(f"daemon {spec.name}: the cell has a {path} of its own; name what in it shall be visible or written to.")
+    targets = [Path(each) for each in (workspace, spec.home, *(mount.target for mount in spec.mounts)) if each is not None]
+    for path in (each.absolute() for each in writable):
+        below = next((target for target in targets if path in target.parents and not target.exists()), None)
+        if below is not None:
+            raise UsageError(
+                f"{path} can't be written to from the cell, for the cell has {below} below it and that would be made on the host. "
+                "Write into a directory of its own."
+            )
     shown = {str(path): False for path in (*sorted(needed), *asked)}
     shown |= {str(path.absolute()): True for path in (*writable, directory)}
     return [Placed(path, path, writable=is_writable) for path, is_writable in shown.items()]

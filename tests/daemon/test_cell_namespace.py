@@ -363,3 +363,19 @@ def test_a_path_that_shall_be_visible_must_be_there(bench: Any) -> None:
     """The error names the path."""
     with pytest.raises(UsageError, match=r"/nowhere/at/all shall be visible"):
         bench.run(bench.spec(visible=("/nowhere/at/all",)))
+
+
+def test_a_hidden_directory_is_not_shown_whole(bench: Any) -> None:
+    """Neither `/tmp` nor `/` can be made visible or writable as a whole: the cell has its own."""
+    with pytest.raises(UsageError, match=r"the cell has a /tmp of its own"):
+        bench.run(bench.spec(), visible=[Path("/tmp")])  # noqa: S108
+    with pytest.raises(UsageError, match=r"the cell has a / of its own"):
+        bench.run(bench.spec(visible=("/",)))
+
+
+def test_a_writable_directory_is_never_given_the_cells_places(bench: Any) -> None:
+    """Where the recorded path would have to be made in the host's own directory the cell is refused, and nothing is made."""
+    workspace = bench.folder / "out" / "ws"
+    with pytest.raises(UsageError, match=r"Write into a directory of its own"):
+        bench.run(bench.spec(), workspace=str(workspace))
+    assert not workspace.exists()
