@@ -1,0 +1,31 @@
+"""The process that plays inside a cell: `python -m replay.play JOB.json CELL_FACTS.json`."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from replay.model import ParityError
+from replay.play import play, read_facts, read_job
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play by the files named; gives the exit code and says on stderr what came of it."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: python -m replay.play JOB.json CELL_FACTS.json\n")
+        return 2
+    try:
+        played = asyncio.run(play(read_job(Path(arguments[0])), read_facts(Path(arguments[1]))))
+    except ParityError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except Exception:  # noqa: BLE001 - a bug must not look like a judgement
+        traceback.print_exc()
+        return 70
+    sys.stderr.write(f"{played.planned} planned, {played.observed} observed, {played.gaps} gaps\n")
+    return 0 if played.complete else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

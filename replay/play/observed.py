@@ -1,0 +1,146 @@
+"""Writes the observed archive: the same records as a recorder, with the recorded ids and event numbers of its own."""
+
+from collections.abc import Callable
+from typing import Final
+
+from replay.archive import ArchiveWriter
+from replay.model import (
+    Binding,
+    Chunk,
+    Chunks,
+    Connection,
+    DaemonRecord,
+    Ended,
+    EndReason,
+    Gap,
+    GapReason,
+    Opened,
+    Outcome,
+    Request,
+    Response,
+    Statistics,
+    Wait,
+)
+
+_CHUNKS_MAX: Final = 32
+
+
+class Observation:
+    """One exchange while it is being observed."""
+
+    def __init__(self, observed: "Observed", exchange: int, request: Request) -> None:
+        self._observed = observed
+        self._exchange = exchange
+        self._request = request
+        self._chunks: list[Chunk] = []
+        self._whole: list[bytes] = []
+        self.headers_event: int | None = None
+        self.first_byte_at: float | None = None
+        self.request_ended_at: float | None = None
+        self.streamed = False
+
+    def head(self, at: float, *, streamed: bool) -> None:
+        """Note that the head came."""
+        self.headers_event = self._observed.next_event()
+        self.streamed = streamed
+        if self.first_byte_at is None:
+            self.first_byte_at = at
+
+    def body(self, at: float, data: bytes) -> None:
+        """Note a piece of the body."""
+        if not self.streamed:
+            self._whole.append(data)
+            return
+        self._chunks.append(Chunk(self._observed.next_event(), at, data))
+        if len(self._chunks) >= _CHUNKS_MAX:
+            self._flush()
+
+    def whole_body(self) -> bytes:
+        """Give the body so far, where it is not a stream."""
+        return b"".join(self._whole)
+
+    def forget(self) -> None:
+        """Drop the answer so far: the same request is asked again."""
+        self._whole.clear()
+        self.headers_event = None
+        self.first_byte_at = None
+
+    def end(self, at: float, end: EndReason, outcome: Outcome, *, note: str, server: str | None) -> None:
+        """Write the rest. A response's body is put in here, unless it was a stream."""
+        self._flush()
+        if isinstance(outcome, Response):
+            outcome = Response(
+                outcome.version,
+                outcome.status,
+                outcome.reason,
+                outcome.headers,
+                None if self.streamed else self.whole_body(),
+                outcome.trailers,
+            )
+        record = Ended(
+            exchange=self._exchange,
+            event=self._observed.next_event(),
+            at=at,
+            end=end,
+            outcome=outcome,
+            request_body=self._request.body,
+            request_trailers=self._request.trailers,
+            server_connection=server,
+            headers_event=self.headers_event,
+            request_ended_at=self.request_ended_at,
+            first_byte_at=self.first_byte_at,
+            streamed=self.streamed,
+            note=note,
+        )
+        self._observed.append(record)
+        self._observed.ended.add(self._exchange)
+
+    def _flush(self) -> None:
+        if self._chunks:
+            self._observed.append(Chunks(self._exchange, tuple(self._chunks)))
+            self._chunks.clear()
+
+
+class Observed:
+    """The archive being written, and the count of what is in it."""
+
+    def __init__(self, writer: ArchiveWriter, clock: Callable[[], float]) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._event = 0
+        self.opened: set[int] = set()
+        self.ended: set[int] = set()
+        self.gaps: set[int] = set()
+
+    def next_event(self) -> int:
+        """Give the next event number."""
+        self._event += 1
+        return self._event
+
+    def append(self, record: Chunks | Ended | Opened | Binding | Wait | DaemonRecord | Statistics) -> None:
+        """Write a record."""
+        self._writer.append(record)
+
+    def open(self, exchange: int, at: float, request: Request, connection: Connection) -> Observation:
+        """Write the head of a request that is about to be sent."""
+        head = Request(request.method, request.target, request.version, request.headers)
+        self.opened.add(exchange)
+        self.append(Opened(exchange, self.next_event(), at, connection, head))
+        return Observation(self, exchange, request)
+
+    def gap(self, reason: GapReason, exchange: int, detail: str) -> None:
+        """Write that a planned exchange is not there."""
+        assert exchange not in self.ended, exchange
+        if exchange not in self.gaps:
+            self.gaps.add(exchange)
+            self._writer.append(Gap(reason, exchange=exchange, detail=detail))
+
+    def take_over(self, gap: Gap) -> None:
+        """Write a gap of the plan."""
+        assert gap.exchange is not None
+        self.gaps.add(gap.exchange)
+        self._writer.append(Gap(gap.reason, exchange=gap.exchange, count=gap.count, detail=gap.detail))
+
+    def seal(self, reason: str) -> None:
+        """Close the archive."""
+        self._writer.seal(event=self.next_event(), at=self._clock(), reason=reason)

@@ -1,0 +1,88 @@
+"""One replay from job to observed archive."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from replay.archive import Archive, ArchiveWriter, read
+from replay.identity import Bindings
+from replay.plan import Plan, plan
+from replay.play.job import CellFacts, Job
+from replay.play.observed import Observed
+from replay.play.player import Player
+from replay.play.rewriting import Rewriter, read_auth_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a replay. `planned == observed + gaps`."""
+
+    archive: Path
+    planned: int
+    observed: int
+    gaps: int
+    complete: bool
+    """False where the daemon died or the player was told to stop."""
+    counts: Mapping[str, int]
+
+
+async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.time) -> Played:
+    """
+    Replay a recording on the daemon of a cell.
+
+    Raises:
+        ArchiveError: the recording can't be read, or the observed archive not be written.
+        UsageError: the recording has no exchange `only`.
+
+    """
+    recorded = read(job.recorded, salvage=job.salvage)
+    planned = plan(recorded, allow=job.allow, only=job.only)
+    started_at = clock()
+    bindings = Bindings()
+    rewriter = Rewriter(
+        bindings,
+        auth_secret=read_auth_secret(facts.auth_secret),
+        offset_s=started_at - _recorded_start(planned, started_at),
+        replacements={**_mapped(facts), **job.replacements},
+    )
+    with ArchiveWriter.create(job.observed, kind="observed", facts=_facts(recorded, planned, job, facts), started_at=started_at) as writer:
+        observed = Observed(writer, clock)
+        player = Player(planned, job, facts, observed, rewriter=rewriter, bindings=bindings, clock=clock)
+        complete = await player.run()
+        writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=dict(player.counts))
+        observed.seal("complete" if complete else "incomplete")
+    return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, dict(player.counts))
+
+
+def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict[str, object]:
+    told = facts.told
+    return {
+        "replay_of": recorded.id,
+        "replay_of_digest": recorded.digest,
+        "salvaged": recorded.salvaged,
+        "cell": facts.kind,
+        "namespaces": told.get("namespaces", {}),
+        "routes": told.get("routes", {}),
+        "daemon": told.get("daemon", {}),
+        "workspace": facts.workspace,
+        "recorded_workspace": facts.recorded_workspace,
+        "port": facts.port,
+        "notes": list(told.get("notes", ())),
+        "planned": planned.planned,
+        "steps": len(planned.steps),
+        "allow": sorted(job.allow),
+        "only": job.only,
+        "pace": job.pace,
+    }
+
+
+def _recorded_start(planned: Plan, otherwise: float) -> float:
+    return planned.steps[0].exchange.started_at if planned.steps else otherwise
+
+
+def _mapped(facts: CellFacts) -> dict[str, str]:
+    """Map recorded paths where the workspace could not lie at its recorded place."""
+    if facts.recorded_workspace is None or facts.recorded_workspace == facts.workspace:
+        return {}
+    return {facts.recorded_workspace: facts.workspace}
