@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 import sqlite3
 import stat
@@ -326,11 +327,12 @@ seen["entry"] = entry
     assert Path(report.facts["log"]) == report.log
 
 
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize("kind", ["namespace", "mapped"])
 def test_everything_dies_with_the_tool(
-    bench: Any, kind: str, pids_of: Callable[[str], list[int]], await_ends: Callable[[list[int], float], list[int]]
+    bench: Any, kind: str, end: signal.Signals, pids_of: Callable[[str], list[int]], await_ends: Callable[[list[int], float], list[int]]
 ) -> None:
-    """After a SIGKILL of the tool neither daemon, nor what it left behind, nor player is there for long."""
+    """After a SIGKILL of the tool, or Ctrl-C, neither daemon, nor what it left behind, nor player is there for long."""
     tool = f"""
 import sys
 from pathlib import Path
@@ -348,8 +350,8 @@ run_cell(
         assert process.stderr.readline() == b"playing\n"
         pids = [pid for pid in pids_of(marker) if pid != process.pid]
         assert len(pids) == 3  # daemon, what it left, player
-        process.kill()
-    assert await_ends(pids, 15.0) == []
+        process.send_signal(end)
+        assert await_ends(pids, 15.0) == []
 
 
 def test_a_state_that_is_not_there_is_the_callers_mistake(bench: Any) -> None:
