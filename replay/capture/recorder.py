@@ -23,6 +23,7 @@ from typing import Any
 from mitmproxy import http, tcp, udp, version
 from mitmproxy.master import Master
 from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of
 from replay.capture.installation import key_path, load_key
@@ -229,6 +230,18 @@ class Recorder:
     def error(self, flow: http.HTTPFlow) -> None:
         """Write the end of an exchange that broke off."""
         self._end(flow, flow.error.msg if flow.error else "unknown error")
+
+    @_guarded
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        """
+        Count a client that mitmproxy drops because the daemon can't be reached.
+
+        It connects to the daemon before it reads the request, so there may be none on record yet; where there is, `error` follows.
+        """
+        if not any(opened.flow.client_conn.id == data.client.id for opened in self._open.values()):
+            why = data.server.error or "unknown error"
+            self.start()
+            self._put(Gap(GapReason.SKIPPED, detail=f"the daemon could not be reached ({why}); what the client would have asked was not seen"))
 
     @_guarded
     def websocket_start(self, _: http.HTTPFlow) -> None:
