@@ -10,8 +10,25 @@ What people and machines read of a run: pure functions from a `Run` to text. Not
 
 from replay.evidence import domains
 from replay.report.contract import contract, json_text, schema
+from replay.report.explain import explain
+from replay.report.junit import junit
+from replay.report.markdown import markdown
 from replay.report.page import html
 from replay.report.terminal import last_line, table
 from replay.report.text import bound, share, visible
 
-__all__ = ["bound", "contract", "domains", "html", "json_text", "last_line", "schema", "share", "table", "visible"]
+__all__ = [
+    "bound",
+    "contract",
+    "domains",
+    "explain",
+    "html",
+    "json_text",
+    "junit",
+    "last_line",
+    "markdown",
+    "schema",
+    "share",
+    "table",
+    "visible",
+]

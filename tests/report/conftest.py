@@ -25,8 +25,7 @@ from replay.model import (
 from replay.runs import Answers, Canaries, Party, Run
 
 HOSTILE = (
-    "</script><script>document.title='OWNED'</script><img src=x onerror=\"document.title='OWNED'\">"
-    "\x1b[31mred\x1b]0;t\x07 \u202ereversed\u2028"
+    "</script><script>document.title='OWNED'</script><img src=x onerror=\"document.title='OWNED'\">\x1b[31mred\x1b]0;t\x07 \u202ereversed\u2028"
 )
 ROUTES = {
     "schema": ["GET /health", "GET /api/status"],
@@ -50,9 +49,7 @@ WEIGHTS = {
     "mcp": 28,
     "secrets": 8,
 }
-MEMORY = IdMapping(
-    "uuid", "7d1f0c52-9a3e-4b61-8c0d-2f5a1e9b7c33", "9c2e5b10-44d7-4f0a-b1a6-0e8d3c7f2a91", "#12 POST /api/memory/remember $.id"
-)
+MEMORY = IdMapping("uuid", "7d1f0c52-9a3e-4b61-8c0d-2f5a1e9b7c33", "9c2e5b10-44d7-4f0a-b1a6-0e8d3c7f2a91", "#12 POST /api/memory/remember $.id")
 SESSION = IdMapping(
     "uuid", "11f7a2c4-0b5d-4e9a-9f33-6a2b8d1c0e55", "c0a8f3e1-72d4-49b6-8e15-d3f90b6a7c24", "#3 POST /api/hooks/session-start $.sessionId"
 )
@@ -62,9 +59,7 @@ Judged = tuple[Finding, Verdict, str]
 
 def recall(side: str, *, score: str, hostile: str = "") -> str:
     """Give one side's answer to a recall, as its daemon writes it."""
-    memory, at = (
-        (MEMORY.recorded, "2026-11-14T09:12:03.511Z") if side == "primary" else (MEMORY.observed, "2026-11-23T02:00:07.511204117+00:00")
-    )
+    memory, at = (MEMORY.recorded, "2026-11-14T09:12:03.511Z") if side == "primary" else (MEMORY.observed, "2026-11-23T02:00:07.511204117+00:00")
     habit, tail = '"tags":["coffee","habit"],"pinned":false}', '"tags":[],"pinned":true}'
     results = [
         f'{{"id":"{memory}","content":"Prefers dark roast in the morning","score":{score},"created_at":"{at}",{habit}',
@@ -94,8 +89,7 @@ def build(*, exchanges: dict[str, int], seed: int = 7) -> list[Pair]:
                     domain=domain,
                     route=route,
                     method=method,
-                    target=template.replace(":id", MEMORY.recorded).replace(":name", "API_TOKEN")
-                    + ("?q=coffee" if method == "GET" else ""),
+                    target=template.replace(":id", MEMORY.recorded).replace(":name", "API_TOKEN") + ("?q=coffee" if method == "GET" else ""),
                     gap=None,
                     primary_status=200,
                     candidate_status=200,
@@ -123,9 +117,7 @@ def assemble(pairs: list[Pair], causes: list[tuple[Cluster, list[Judged]]], answ
         open_classes = [finding.difference for finding, verdict in rows if verdict is Verdict.OPEN]
         settled.append(replace(pair, findings=len(rows), worst=min(open_classes, key=order.index, default=None)))
     values: dict[str, Any] = {
-        "recorded": Party(
-            "recorded", "a-7f", "2026-11-14T090000Z.parity", "sha256:" + "ab" * 32, "js 0.145.7", 1_794_647_000.0, len(pairs)
-        ),
+        "recorded": Party("recorded", "a-7f", "2026-11-14T090000Z.parity", "sha256:" + "ab" * 32, "js 0.145.7", 1_794_647_000.0, len(pairs)),
         "observed": Party(
             "observed", "a-80", "observed-rust.parity", "sha256:" + "cd" * 32, "rust 0.2.0", 1_795_399_200.0, len(pairs), cell="namespace"
         ),

@@ -484,8 +484,12 @@
 
   function table(texts, types, view, sides) {
     const [left, right] = texts.map((text, side) => (text ? layout(text, types[side]) : []));
-    const rows = align(left, right, left.map((line) => neutral(line, view.ids)), right.map((line) => neutral(line, view.ids)));
-    const pathless = ![...left, ...right].some((line) => line.path !== "$");
+    // An answer with a shape and one without have no lines in common: they stand beside each other as they are.
+    const alike = !left.length || !right.length || left.some((line) => line.path !== "$") === right.some((line) => line.path !== "$");
+    const rows = alike
+      ? align(left, right, left.map((line) => neutral(line, view.ids)), right.map((line) => neutral(line, view.ids)))
+      : Array.from({ length: Math.max(left.length, right.length) }, (_, place) => [place < left.length ? place : null, place < right.length ? place : null]);
+    const pathless = !alike || ![...left, ...right].some((line) => line.path !== "$");
     const touches = (line, at) => line && (line.path === at || line.path.startsWith(`${at}.`) || line.path.startsWith(`${at}[`) || (!line.opens && line.path !== "$" && (at.startsWith(`${line.path}.`) || at.startsWith(`${line.path}[`))));
     const node = el("div", { class: "table", role: "table", "aria-label": "both answers, aligned" });
     const own = new Set([view.own.at]);
@@ -505,7 +509,7 @@
       const code = el("code", {});
       code.append(indent);
       if (line.key) fill(code, [el("span", { class: "key" }, line.key), ": "]);
-      const parts = kind === "same" || !other || other.key !== line.key ? [[line.text, false]] : pieces(line.text, other.text);
+      const parts = kind === "same" || !alike || !other || other.key !== line.key ? [[line.text, false]] : pieces(line.text, other.text);
       for (const [text, differing] of parts) {
         const bits = chips(text, view.ids);
         if (differing && !bits.some((bit) => bit instanceof Node)) fill(code, [el(kind === "tolerated" ? "span" : "mark", { class: kind === "tolerated" ? "drift" : null }, bits)]);

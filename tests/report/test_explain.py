@@ -1,0 +1,96 @@
+"""One cause or exchange, told whole."""
+
+import unicodedata
+from dataclasses import replace
+
+import pytest
+
+from replay.model import Answer, UsageError
+from replay.report import explain
+from replay.runs import Run
+
+
+def test_a_cause_is_told_whole(sample: Run) -> None:
+    """What differs with the part marked, why, which ids, what it follows, where it shows, how to get it again, both bodies."""
+    text = explain(sample, "c-7f3a11")
+    assert text.startswith("c-7f3a11  structural · open · POST /api/memory/recall and 1 more route · seen 41 of 198\n")
+    assert '\nprimary    $.results[0].created_at   "2026-11-14T09:12:03.511Z"\n' in text
+    marks = text.splitlines()[4]
+    assert marks.strip("^ ") == ""
+    assert text.splitlines()[3][marks.index("^") : marks.rindex("^") + 1] == "23T02:00:07.511204117+00:00"
+    assert "\nbecause    control agrees with the recording in 41 of 41" in text
+    assert "↔ 9c2e5b10-44d7-4f0a-b1a6-0e8d3c7f2a91 (uuid, born in #12 POST /api/memory/remember $.id)" in text
+    assert "\nagain      signet-parity replay 2026-11-14T090000Z.parity --only " in text
+    assert '\n-      "created_at": "2026-11-14T09:12:03.511Z",\n' in text
+    assert '\n       "id": "7d1f0c52-9a3e-4b61-8c0d-2f5a1e9b7c33",\n' in text
+
+
+def test_a_cause_names_what_follows_from_it(sample: Run) -> None:
+    """A cause lists what it explains, and what follows says from what."""
+    assert "\nexplains   c-0aa9c3 a memory that was never written is not listed (seen 6 of 28)\n" in explain(sample, "c-44e0aa")
+    assert "\nderived    from c-44e0aa\n" in explain(sample, "c-0aa9c3")
+
+
+def test_an_exchange_is_told_with_all_its_findings(sample: Run) -> None:
+    """An exchange tells its fate, statuses, times, and each finding with its verdict and cause."""
+    number = next(pair.exchange for pair in sample.pairs if pair.findings == 2)
+    text = explain(sample, f"#{number}")
+    assert text == explain(sample, str(number))
+    assert text.startswith(f"#{number}  read · POST /api/memory/recall · structural, open, 2 findings\n")
+    assert "\nc-7f3a11  structural · open · format\n" in text
+    assert "\nc-19bd02  semantic · open · value\n" in text
+
+
+def test_a_gap_tells_its_reason(sample: Run) -> None:
+    """An exchange that was not compared says why."""
+    gap = next(pair for pair in sample.pairs if pair.gap == "unsafe")
+    text = explain(sample, f"#{gap.exchange}")
+    assert "· not compared\n" in text
+    assert "\ngap        unsafe: acts on the outside world" in text
+
+
+@pytest.mark.parametrize("name", ["c-7f", "7f3a", " c-7f3a11 "])
+def test_the_beginning_of_an_id_is_enough(sample: Run, name: str) -> None:
+    """A prefix that only one cause has, with or without c-, finds it."""
+    assert explain(sample, name) == explain(sample, "c-7f3a11")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("c-7f3b11", r"no cause of this run is called so \(near: c-7f3a11"),
+        ("c-", "8 causes begin so: c-7f3a11, c-19bd02"),
+        ("#500", r"#500: no exchange of this run has this number \(near: #412, #411, #410\)"),
+        ("", "no cause of this run is called so"),
+        ("\x1b[2J", r"^\\x1b\[2J: no cause"),
+    ],
+)
+def test_an_unknown_id_names_the_nearest(sample: Run, name: str, words: str) -> None:
+    """An unknown or ambiguous id is a usage error that names what is near."""
+    with pytest.raises(UsageError, match=words):
+        explain(sample, name)
+
+
+def test_nothing_steers_the_terminal(sample: Run, hostile: str) -> None:
+    """Hostile ids, headers and bodies reach the terminal as escapes."""
+    for cluster in sample.clusters:
+        odd = replace(cluster, primary=hostile, candidate=hostile + "x", control=hostile, cause=hostile, because=hostile, at=hostile)
+        text = explain(replace(sample, clusters=(odd,)), cluster.id)
+        assert {character for character in text if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"} == {"\n"}
+
+
+@pytest.mark.parametrize("body", ["", "[" * 3000, '{"a":1,"a":2}', "{", '{"n":1.0,"m":1e400,"k":NaN}', '"\ud800"', "\x00\u2028"])
+def test_any_body_can_be_told(sample: Run, body: str) -> None:
+    """Bodies that are no JSON, too deep, cut, or hold odd numbers and keys are told all the same."""
+    first = sample.answers[0]
+    other = Answer(200, (), body + "!", 1, "application/json", 1.0)
+    answers = replace(first, primary=Answer(200, (), body, 1, "application/json", 1.0), candidate=other)
+    assert explain(replace(sample, answers=(answers,)), f"#{first.exchange}").encode()
+
+
+def test_numbers_stay_as_they_were_written(sample: Run) -> None:
+    """A 1.0 is not shown as 1."""
+    first = sample.answers[0]
+    answers = replace(first, primary=Answer(200, (), '{"n":1.0}', 9, "", 1.0), candidate=Answer(200, (), '{"n":1}', 7, "", 1.0))
+    text = explain(replace(sample, answers=(answers,)), f"#{first.exchange}")
+    assert '-  "n": 1.0\n+  "n": 1\n' in text + "\n"

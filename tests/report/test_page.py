@@ -1,0 +1,198 @@
+"""The page: what is in the file, and what a real browser makes of it."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from replay.model import UsageError
+from replay.report import html, last_line
+from replay.report.page import escape_json
+from replay.report.page_data import island
+from replay.runs import Run
+
+ALONE = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+
+
+class Reader(HTMLParser):
+    """Collects elements and the text of script and style elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag in self.CDATA_CONTENT_ELEMENTS:
+            self.texts.append("")
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text of a script or style."""
+        if self.cdata_elem is not None:
+            self.texts[-1] += data
+
+
+def _read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    return reader
+
+
+def _hashed(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def test_the_policy_names_style_and_script_and_nothing_else(sample: Run) -> None:
+    """The content security policy has the digests of the very style and script in the file, and forbids all else."""
+    reader = _read(html(sample))
+    policy = next(attributes["content"] for tag, attributes in reader.elements if attributes.get("http-equiv") == "Content-Security-Policy")
+    style, _, script = reader.texts
+    assert policy == (
+        f"default-src 'none'; script-src {_hashed(script)}; style-src {_hashed(style)}; img-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+    assert reader.elements.index(("meta", {"http-equiv": "Content-Security-Policy", "content": policy})) < [
+        tag for tag, _ in reader.elements
+    ].index("style")
+
+
+def test_the_page_is_one_file_without_handlers(sample: Run) -> None:
+    """There is no reference to anything outside, no inline style, no handler; the data is one island that decodes to what went in."""
+    for bodies in ("none", "diff", "full"):
+        reader = _read(html(sample, bodies))
+        assert [tag for tag, _ in reader.elements if tag in {"script", "style", "img", "link", "iframe", "form"}] == [
+            "style",
+            "script",
+            "script",
+        ]
+        names = {name for _, attributes in reader.elements for name in attributes}
+        assert not {name for name in names if name.startswith("on") or name in {"style", "src", "href", "action"}}
+        assert json.loads(reader.texts[1]) == json.loads(json.dumps(island(sample, bodies)))
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+@example("half \ud800 pair")
+def test_no_data_ends_its_element(value: Any) -> None:
+    """Whatever the data holds, the island has no byte that HTML or JavaScript takes for its own, and decodes to the same."""
+    text = escape_json(value)
+    assert text.isascii()
+    assert not set(text) & set("<>&")
+    assert json.loads(text) == value
+
+
+def test_hostile_words_in_the_frame_are_text(sample: Run, hostile: str) -> None:
+    """Words that stand in the frame itself are escaped by the template."""
+    reader = _read(html(replace(sample, because=hostile, verdict=hostile, observed=replace(sample.observed, daemon=hostile, cell=hostile))))
+    assert [tag for tag, _ in reader.elements].count("script") == 2
+    assert "img" not in {tag for tag, _ in reader.elements}
+
+
+def test_a_page_without_bodies_holds_nothing_of_the_traffic(sample: Run) -> None:
+    """With bodies `none` there are no bodies, headers, leaf values, ids or queries in the file."""
+    text = html(sample, "none")
+    for secret in ("heron", "dark roast", "hunter2", "Bearer", "7d1f0c52", "q=coffee", "2026-11-14T09:12:03.511Z"):
+        assert secret in html(sample, "full")
+        assert secret not in text
+
+
+def test_a_page_of_differences_holds_the_representatives(sample: Run) -> None:
+    """With bodies `diff` the answers of each cause's representative are there, with `full` all."""
+    representatives = {cluster.subjects[0].id for cluster in sample.clusters if cluster.subjects[0].kind == "exchange"}
+    there = {str(answers.exchange) for answers in sample.answers}
+    assert set(island(sample, "diff")["exchanges"]) == representatives & there
+    assert set(island(sample, "full")["exchanges"]) == there
+
+
+def test_other_words_for_bodies_are_refused(sample: Run) -> None:
+    """Another word is a usage error that names the three."""
+    with pytest.raises(UsageError, match="none of none, diff, full"):
+        html(sample, "all")  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_large_page_is_made_fast(large: Run) -> None:
+    """A page of 4,000 exchanges and 1,500 causes is made in seconds and stays small enough to open."""
+    start = time.perf_counter()
+    text = html(large)
+    assert time.perf_counter() - start < 10
+    assert len(text) < 8_000_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Give a Chromium; skipped, and said so, where none is on this machine."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium is on this machine")
+    return found
+
+
+def _dump(chromium: str, folder: Path, text: str, fragment: str = "") -> tuple[str, str]:
+    """Open *text* as a file in a real browser; give the document as its script left it, and what the console said."""
+    page = folder / "page.html"
+    page.write_text(text, "utf-8")
+    command = [
+        chromium,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        *ALONE,
+        "--enable-logging=stderr",
+        f"--user-data-dir={folder / 'profile'}",
+    ]
+    done = subprocess.run([*command, "--dump-dom", f"{page.as_uri()}{fragment}"], capture_output=True, timeout=120, check=True)
+    console = "\n".join(line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line)
+    return done.stdout.decode("utf-8"), console
+
+
+def test_the_page_draws_itself_and_nothing_hostile_runs(chromium: str, tmp_path: Path, sample: Run) -> None:
+    """In a real browser the script runs under its policy, every cause is drawn, and no byte of the traffic became an element."""
+    cluster = sample.clusters[1]
+    document, console = _dump(chromium, tmp_path, html(sample, "full"), f"#open={cluster.id}")
+    assert console == ""
+    assert f'data-drawn="{len(sample.clusters)}"' in document
+    assert "OWNED</title>" not in document
+    assert "<title>FAIL" in document
+    reader = _read(document)
+    tags = [tag for tag, _ in reader.elements]
+    assert tags.count("script") == 2
+    assert "img" not in tags
+    assert tags.count("details") > len(sample.clusters)
+    assert not {name for _, attributes in reader.elements for name in attributes if name.startswith("on")}
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", re.sub(r"<(script|style)\b.*?</\1>", "", document, flags=re.DOTALL))
+    assert last_line(sample) in document
+    classes = " ".join(attributes.get("class") or "" for _, attributes in reader.elements)
+    assert classes.count("row own") == 1
+    assert "chip-0" in classes
+
+
+def test_filters_come_from_the_address(chromium: str, tmp_path: Path, sample: Run) -> None:
+    """A link with filters shows just those causes."""
+    document, console = _dump(chromium, tmp_path, html(sample), "#verdict=open&class=semantic&q=recall")
+    assert console == ""
+    shown = [
+        attributes.get("id")
+        for tag, attributes in _read(document).elements
+        if tag == "details" and (attributes.get("class") or "").startswith("card")
+    ]
+    assert shown == ["cause-c-19bd02"]
+
+
+def test_a_large_page_draws_as_far_as_it_is_looked_at(chromium: str, tmp_path: Path, large: Run) -> None:
+    """Of 1,500 causes only those in view are drawn, so that the page opens at once; one that the address names is drawn, too."""
+    document, console = _dump(chromium, tmp_path, html(large))
+    assert console == ""
+    assert 'data-drawn="1500"' in document
+    drawn = sum((attributes.get("class") or "").startswith("card ") for tag, attributes in _read(document).elements if tag == "details")
+    assert 40 <= drawn <= 200
