@@ -93,7 +93,7 @@ class Journal:
         self._create = create
         self._queue: queue.SimpleQueue[_Entry | _Snapshot | _Seal] = queue.SimpleQueue()
         self._queued_bytes = 0
-        self._dropped = 0
+        self._full = False
         self._lock = threading.Lock()
         self._writer: ArchiveWriter | None = None
         self._begun = False
@@ -114,14 +114,17 @@ class Journal:
         """Queue a record; where the queue is full it is dropped and counted."""
         size = _size(record)
         with self._lock:
+            kept: tuple[Record, ...] = (record,)
+            full = False
             if self._queued_bytes + size > self._queue_bytes_max:
-                self._dropped += 1
-                full = self._dropped == 1
-                record, size = _stand_in(record), _RECORD_BYTES
-            else:
-                full = False
-            self._queued_bytes += size
-        self._queue.put(_Entry(record, route, size))
+                self.lost += 1
+                full, self._full = not self._full, True
+                kept, size = _stand_ins(record), _RECORD_BYTES
+            elif self._queued_bytes < self._queue_bytes_max // 2:
+                self._full = False
+            self._queued_bytes += size * len(kept)
+        for item in kept:
+            self._queue.put(_Entry(item, route, size))
         if full:
             self._alarm(f"{self.path}: the disk does not keep up with the traffic; what can't be held in memory is counted as gaps")
 
@@ -180,18 +183,21 @@ class Journal:
                 logger.exception("parity: a record could not be redacted")
                 self._alarm(f"{self.path}: a record could not be redacted ({error!r}); it is counted as a gap")
                 self.lost += 1
-                record = _stand_in(entry.record)
-        self._attempt(lambda: self._append(record), 1, _event(record))
+                for gap in _stand_ins(entry.record, "could not be redacted"):
+                    self._attempt(partial(self._append, gap), 1, gap.event)
+                return
+        self._attempt(partial(self._append, record), 1, _event(record))
 
     def _append(self, record: Record) -> None:
         assert self._writer is not None
-        exchange = getattr(record, "exchange", None)
+        if isinstance(record, Chunks | Ended) and record.exchange not in self._opened:
+            for gap in _stand_ins(record, "its beginning was not written here"):
+                self._writer.append(gap)
+            return
+        self._writer.append(record)
         if isinstance(record, Opened):
             self._opened.add(record.exchange)
-        elif isinstance(record, Chunks | Ended) and exchange not in self._opened:
-            record = _stand_in(record, "its beginning is in the archive before")
-        self._writer.append(record)
-        if isinstance(record, Ended):
+        elif isinstance(record, Ended):
             self._opened.discard(record.exchange)
 
     def _pack(self, item: _Snapshot) -> None:
@@ -270,17 +276,18 @@ class Journal:
         self._writer.seal(event=item.event, at=item.at, reason=item.reason)
 
 
-def _stand_in(record: Record, why: str = "could not be held or written") -> Gap:
-    """Give the gap that stands for a record that is not written."""
-    event = _event(record)
-    if isinstance(record, Chunks):
-        return Gap(GapReason.NOT_WRITTEN, event=event, exchange=record.exchange, count=len(record.chunks), detail=f"stream chunk: {why}")
+def _stand_ins(record: Record, why: str = "could not be held or written") -> tuple[Gap, ...]:
+    """Give the gaps that stand for a record that is not written: they account for each of its event numbers."""
     exchange = getattr(record, "exchange", None)
-    if isinstance(record, Ended):
-        # its head has a number of its own, which would else be a hole
-        numbers = f"; its answer's head was event {record.headers_event}" if record.headers_event is not None else ""
-        return Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=f"end of exchange: {why}{numbers}")
-    return Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=why)
+    if isinstance(record, Gap):
+        return (record,)
+    if isinstance(record, Chunks):
+        return tuple(Gap(GapReason.NOT_WRITTEN, event=chunk.event, exchange=exchange, detail=f"stream chunk: {why}") for chunk in record.chunks)
+    what = "request" if isinstance(record, Opened) else "end of exchange" if isinstance(record, Ended) else type(record).__name__
+    gaps = [Gap(GapReason.NOT_WRITTEN, event=_event(record), exchange=exchange, detail=f"{what}: {why}")]
+    if isinstance(record, Ended) and record.headers_event is not None:
+        gaps.insert(0, Gap(GapReason.NOT_WRITTEN, event=record.headers_event, exchange=exchange, detail=f"head of an answer: {why}"))
+    return tuple(gaps)
 
 
 def _event(record: Record) -> int | None:

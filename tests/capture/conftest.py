@@ -20,7 +20,8 @@ import pytest
 with warnings.catch_warnings():
     # mitmproxy's filter language still uses pyparsing's old names
     warnings.simplefilter("ignore", DeprecationWarning)
-    import mitmproxy.flowfilter  # noqa: F401
+    import mitmproxy.flowfilter
+    import mitmproxy.master  # noqa: F401
 
 SCRIPT = Path(__file__).parents[2] / "addons" / "record.py"
 DEADLINE_S = 20.0
