@@ -5,8 +5,8 @@ from typing import Final
 
 from replay.evidence import domains
 from replay.model import Cluster, Verdict
-from replay.report.terminal import last_line, place_words, route_words, seen, value
-from replay.report.text import bound, cut, moment, plural, share, visible
+from replay.report.terminal import last_line, place_words, route_words, seen, title_of, value
+from replay.report.text import bound, cut, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX: Final = 100
@@ -15,7 +15,12 @@ _ACTIVE: Final = "\\`*_[]<>#|~@&$"
 
 def markdown(run: Run) -> str:
     """Give verdict, domains, causes, gaps and the last line; nothing of the traffic is active in it (no link, mention, image or tag)."""
-    lines = [f"# {plain(run.verdict.upper())}: {plain(run.recorded.daemon)} against {plain(run.observed.daemon)}", "", plain(run.because), ""]
+    lines = [
+        f"# {plain(run.verdict.upper())}: {plain(party_name(run.recorded))} against {plain(party_name(run.observed))}",
+        "",
+        plain(run.because),
+        "",
+    ]
     lines += ["## Domains", "", "| domain | planned | compared | gaps | identical | structural | semantic | timing | explained | open | state |"]
     lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|")
     for row in domains(run):
@@ -61,7 +66,7 @@ def _causes(run: Run) -> list[str]:
 
 def _cause(cluster: Cluster) -> list[str]:
     return [
-        f"### {cluster.difference.value} · {cluster.verdict.value} · {plain(cluster.cause or cluster.kind, 200)}",
+        f"### {cluster.difference.value} · {cluster.verdict.value} · {plain(title_of(cluster), 200)}",
         "",
         f"- {code(cluster.id)}, {code(route_words(cluster))}, {seen(cluster)}",
         f"- {code(place_words(cluster))}: {_value(cluster.primary)} → {_value(cluster.candidate)}",
@@ -98,4 +103,4 @@ def _facts(run: Run) -> list[str]:
 
 def _party(party: Party) -> str:
     salvaged = ", SALVAGED" if party.salvaged else ""
-    return f"{plain(party.daemon)}, {code(party.path)}, {plural(party.exchanges, 'exchange')}, cell {visible(party.cell)}{salvaged}"
+    return f"{plain(party_name(party))}, {code(party.path)}, {plural(party.exchanges, 'exchange')}, cell {visible(party.cell)}{salvaged}"

@@ -18,7 +18,7 @@ from typing import Any, Final
 from replay.model import UsageError
 from replay.report.page_data import Bodies, island
 from replay.report.terminal import last_line
-from replay.report.text import moment, visible
+from replay.report.text import moment, party_name, visible
 from replay.runs import Run
 
 BODIES: Final = ("none", "diff", "full")
@@ -60,9 +60,9 @@ def html(run: Run, bodies: Bodies = "diff") -> str:
         verdict=visible(run.verdict),
         because=visible(run.because),
         last_line=last_line(run),
-        recorded=visible(run.recorded.daemon),
-        observed=visible(run.observed.daemon),
-        control=visible(run.control.daemon) if run.control else None,
+        recorded=visible(party_name(run.recorded)),
+        observed=visible(party_name(run.observed)),
+        control=visible(party_name(run.control)) if run.control else None,
         cell=visible(run.observed.cell),
         salvaged=run.recorded.salvaged or run.observed.salvaged,
         started=moment(run.started_at),

@@ -18,8 +18,8 @@ from typing import Any, Final, Literal
 from replay.evidence import domains
 from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
 from replay.report.contract import domain_row
-from replay.report.terminal import last_line, seen
-from replay.report.text import bound, moment, plural, share
+from replay.report.terminal import last_line, seen, title_of
+from replay.report.text import bound, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
 
 type Bodies = Literal["none", "diff", "full"]
@@ -82,16 +82,13 @@ def funnel(run: Run) -> list[dict[str, Any]]:
     divergent = run.compared - run.identical
     open_causes = sum(cluster.verdict is Verdict.OPEN for cluster in run.clusters)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
-    explained = plural(len(run.clusters) - open_causes, "cause")
+    rest = len(run.clusters) - open_causes
+    explained = f"{divergent - open_exchanges:,} explained; {plural(rest, 'cause')} not open" if rest else "no cause is explained"
     return [
         {"name": "recorded", "count": run.planned, "left": "every exchange of the recording is planned"},
         {"name": "compared", "count": run.compared, "left": f"{plural(run.planned - run.compared, 'gap')}{f': {reasons}' if reasons else ''}"},
         {"name": "divergent", "count": divergent, "left": f"{run.identical:,} identical ({share(run.identical, run.compared)} of compared)"},
-        {
-            "name": "open",
-            "count": open_exchanges,
-            "left": f"{divergent - open_exchanges:,} explained by {explained} that {'is' if explained[0:2] == '1 ' else 'are'} not open",
-        },
+        {"name": "open", "count": open_exchanges, "left": explained},
         {"name": "open causes", "count": open_causes, "left": "what somebody has to look at"},
     ]
 
@@ -113,7 +110,7 @@ def facts(run: Run) -> list[list[str]]:
 
 
 def _party(party: Party) -> str:
-    words = [party.daemon, party.path, plural(party.exchanges, "exchange"), party.digest]
+    words = [party_name(party), party.path, plural(party.exchanges, "exchange"), party.digest]
     if party.cell != "none":
         words.append(f"cell: {party.cell}")
     if party.salvaged:
@@ -131,7 +128,7 @@ def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
     return {
         "id": cluster.id,
         "check": cluster.check,
-        "cause": cluster.cause,
+        "cause": title_of(cluster),
         "domain": cluster.domain,
         "domains": list(cluster.domains) or [cluster.domain],
         "route": cluster.route,

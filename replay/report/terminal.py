@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from replay.evidence import Tally, domains
 from replay.model import Cluster, Verdict
-from replay.report.text import bound, cut, moment, plural, share, visible
+from replay.report.text import bound, cut, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX = 40
@@ -73,14 +73,21 @@ def cause_table(run: Run) -> str:
 def cause_lines(cluster: Cluster) -> list[str]:
     """Say one cause in a few lines: id, class, verdict, where, how often, what changed, why."""
     place = route_words(cluster)
+    title, told = title_of(cluster), change(cluster.primary, cluster.candidate)
     lines = [
         f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {place} · {seen(cluster)}",
-        f"    {cut(cluster.cause, 150)}",
-        f"    {place_words(cluster)}: {change(cluster.primary, cluster.candidate)}",
+        f"    {cut(title, 150)}",
+        f"    {told}" if title.startswith(f"{cluster.kind} at {cluster.path}") else f"    {place_words(cluster)}: {told}",
     ]
     if cluster.verdict is not Verdict.OPEN:
         lines.append(f"    because {cut(cluster.because, 150)}")
     return lines
+
+
+def title_of(cluster: Cluster) -> str:
+    """Give the cause's own words, without the route that stands beside them everywhere."""
+    title = cluster.cause or f"{cluster.kind} at {cluster.path}"
+    return title.removesuffix(f" ({cluster.route})") if cluster.route else title
 
 
 def place_words(cluster: Cluster) -> str:
@@ -137,7 +144,7 @@ def _head(run: Run) -> str:
 def _party(role: str, party: Party) -> str:
     cell = "" if party.cell == "none" else f" · cell: {visible(party.cell)}"
     salvaged = " · SALVAGED: the archive was cut, only its whole records count" if party.salvaged else ""
-    return f"{role:<10} {visible(party.daemon)} · {visible(party.path)} · {plural(party.exchanges, 'exchange')}{cell}{salvaged}"
+    return f"{role:<10} {visible(party_name(party))} · {visible(party.path)} · {plural(party.exchanges, 'exchange')}{cell}{salvaged}"
 
 
 def _notes(run: Run) -> str:

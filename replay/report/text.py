@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from replay.runs import Party
+
 
 def visible(text: str, *, keep_lines: bool = False) -> str:
     r"""
@@ -52,6 +54,11 @@ def bound(events: int, trials: int) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Give `1 gap`, `3 gaps`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def party_name(party: Party) -> str:
+    """Name who answered: the daemon as its archive knows it, else the archive's file or id."""
+    return party.daemon or party.path.rstrip("/").rsplit("/", 1)[-1] or party.archive
 
 
 def moment(seconds: float) -> str:

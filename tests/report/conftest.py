@@ -65,7 +65,9 @@ def recall(side: str, *, score: str, hostile: str = "") -> str:
         f'{{"id":"{memory}","content":"Prefers dark roast in the morning","score":{score},"created_at":"{at}",{habit}',
         f'{{"id":"m-2","content":{json.dumps("The staging box is called heron" + hostile)},"score":0.55,"created_at":"{at}",{tail}',
     ]
-    return '{"results":[' + ",".join(results) + '],"meta":{"total":2,"query":"coffee","hybrid":{"alpha":0.7,"rerank":null}},"tookMs":1.0}'
+    rows = '"results":[' + ",".join(results) + "]"
+    rest = '"meta":{"total":2,"query":"coffee","hybrid":{"alpha":0.7,"rerank":null}},"tookMs":1.0'
+    return "{" + (f"{rows},{rest}" if side == "primary" else f"{rest},{rows}") + "}"
 
 
 def answer(status: int | None, body: str, ms: float, media_type: str = "application/json", error: str = "") -> Answer:

@@ -175,6 +175,7 @@ def test_the_page_draws_itself_and_nothing_hostile_runs(chromium: str, tmp_path:
     classes = " ".join(attributes.get("class") or "" for _, attributes in reader.elements)
     assert classes.count("row own") == 1
     assert "chip-0" in classes
+    assert "void" not in classes, "the other order of keys leaves no hole"
 
 
 def test_filters_come_from_the_address(chromium: str, tmp_path: Path, sample: Run) -> None:

@@ -147,12 +147,12 @@
     el("span", { class: "step-count" }, number(step.count)),
     el("span", { class: "step-name" }, step.name),
     svg("svg", { class: "step-bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
-      svg("rect", { class: `step-${place}`, width: step.count ? Math.max((step.count / widest) * 100, 0.7) : 0, height: 10 })),
+      svg("rect", { class: `step-${place}`, width: step.count && place < run.funnel.length - 1 ? Math.max((step.count / widest) * 100, 0.7) : 0, height: 10 })),
     el("span", { class: "step-left" }, step.left))))));
 
   // --- causes ---
 
-  const list = el("div", { class: "causes", role: "list" });
+  const list = el("div", { class: "causes" });
   const tail = el("p", { class: "tail" });
   const tally = el("p", { class: "tally", role: "status" });
   const search = el("input", { type: "search", placeholder: "search causes, routes, paths, #31", "aria-label": "search causes", autocomplete: "off", spellcheck: "false", on: { input: () => { state.q = search.value; apply(); } } });
@@ -231,12 +231,13 @@
   }
 
   function card(cluster) {
-    const node = el("details", { class: `card edge-${cluster.class} ${cluster.verdict === "open" ? "" : "settled"}`, role: "listitem", id: `cause-${cluster.id}` });
+    const node = el("details", { class: `card edge-${cluster.class} ${cluster.verdict === "open" ? "" : "settled"}`, id: `cause-${cluster.id}` });
     const where = cluster.route ?? `${cluster.check}: ${cluster.path}`;
+    const told = cluster.cause.startsWith(`${cluster.kind} at ${cluster.path}`);
     node.append(el("summary", {},
       el("span", { class: "card-head" }, badge(cluster.class), stamp(cluster.verdict), el("span", { class: "domain-tag" }, cluster.domains.join(", ")), el("span", { class: "seen" }, cluster.seen), el("code", { class: "id" }, cluster.id)),
       el("span", { class: "card-title" }, cluster.cause || `${cluster.kind} at ${cluster.path}`),
-      el("span", { class: "card-place" }, el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, cluster.path !== where && el("code", { class: "path" }, cluster.path), cluster.kind !== cluster.path && el("span", { class: "quiet" }, cluster.kind)),
+      el("span", { class: "card-place" }, el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, !told && cluster.path !== where && el("code", { class: "path" }, cluster.path), !told && cluster.kind !== cluster.path && el("span", { class: "quiet" }, cluster.kind)),
       run.bodies === "none" ? null : el("span", { class: "card-change" }, marked(clip(cluster.primary, cluster.candidate), clip(cluster.candidate, cluster.primary)), el("span", { class: "arrow" }, "→"), marked(clip(cluster.candidate, cluster.primary), clip(cluster.primary, cluster.candidate)))));
     node.addEventListener("toggle", () => {
       if (node.open && node.childElementCount === 1) node.append(inside(cluster));
@@ -482,8 +483,38 @@
     return out;
   }
 
+  function inOrderOf(lines, model) {
+    // The order of an object's keys means nothing: the right side is shown in the left side's order, so that equal lines meet.
+    const blank = (path) => path.replace(/\[\d+\]/g, "[*]");
+    const ranks = new Map();
+    model.forEach((line, place) => { const path = blank(line.path); if (!ranks.has(path)) ranks.set(path, place); });
+    const root = { kids: [] };
+    const stack = [root];
+    for (const line of lines) {
+      const closes = line.opens && /^[}\]]/.test(line.text);
+      if (closes && stack.length > 1) { stack.pop().tail = line; continue; }
+      const entry = { head: line, kids: [] };
+      stack.at(-1).kids.push(entry);
+      if (line.opens && !closes) stack.push(entry);
+    }
+    const out = [];
+    const rank = (entry) => ranks.get(blank(entry.head.path)) ?? Infinity;
+    const emit = (entry) => {
+      if (entry.head) out.push(entry.head);
+      const kids = entry.head?.text === "{" ? entry.kids.map((kid, place) => [rank(kid), place, kid]).sort(([a, i], [b, j]) => (a === b ? i - j : a < b ? -1 : 1)).map(([, , kid]) => kid) : entry.kids;
+      for (const kid of kids) emit(kid);
+      if (entry.tail) {
+        const last = kids.at(-1);
+        for (const kid of kids) if (entry.head.text === "{") { const end = kid.tail ?? kid.head; end.comma = kid === last ? "" : ","; }
+        out.push(entry.tail);
+      }
+    };
+    emit(root);
+    return out;
+  }
   function table(texts, types, view, sides) {
-    const [left, right] = texts.map((text, side) => (text ? layout(text, types[side]) : []));
+    const [left, unordered] = texts.map((text, side) => (text ? layout(text, types[side]) : []));
+    const right = inOrderOf(unordered, left);
     // An answer with a shape and one without have no lines in common: they stand beside each other as they are.
     const alike = !left.length || !right.length || left.some((line) => line.path !== "$") === right.some((line) => line.path !== "$");
     const rows = alike
@@ -491,7 +522,7 @@
       : Array.from({ length: Math.max(left.length, right.length) }, (_, place) => [place < left.length ? place : null, place < right.length ? place : null]);
     const pathless = !alike || ![...left, ...right].some((line) => line.path !== "$");
     const touches = (line, at) => line && (line.path === at || line.path.startsWith(`${at}.`) || line.path.startsWith(`${at}[`) || (!line.opens && line.path !== "$" && (at.startsWith(`${line.path}.`) || at.startsWith(`${line.path}[`))));
-    const node = el("div", { class: "table", role: "table", "aria-label": "both answers, aligned" });
+    const node = el("div", { class: "table", role: "group", "aria-label": "both answers, aligned" });
     const own = new Set([view.own.at]);
     const drawn = rows.map(([i, j]) => {
       const one = i === null ? null : left[i];
@@ -503,7 +534,7 @@
       return { kind, one, other };
     });
     const cell = (line, other, kind, side) => {
-      const box = el("div", { class: `cell side-${side}`, role: "cell", "data-side": sides[side] });
+      const box = el("div", { class: `cell side-${side}`, "data-side": sides[side] });
       if (!line) { box.classList.add("void"); return box; }
       const indent = "  ".repeat(line.depth);
       const code = el("code", {});
@@ -519,7 +550,7 @@
       box.append(code);
       return box;
     };
-    const lineOf = ({ kind, one, other }) => el("div", { class: `row ${kind}`, role: "row" }, cell(one, other, kind, 0), cell(other, one, kind, 1));
+    const lineOf = ({ kind, one, other }) => el("div", { class: `row ${kind}` }, cell(one, other, kind, 0), cell(other, one, kind, 1));
     // Long runs of equal lines fold; three lines stay around what differs.
     let place = 0;
     while (place < drawn.length) {
