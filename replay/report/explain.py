@@ -2,12 +2,13 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from replay.model import Answer, Cluster, Divergence, IdMapping, Pair, UsageError
 from replay.report.page_data import again
-from replay.report.terminal import place_words, route_words, seen
+from replay.report.terminal import place_words, route_words, seen, title_of
 from replay.report.text import cut, duration, plural, visible
 from replay.runs import Answers, Run
 
@@ -52,7 +53,9 @@ def _clusters(run: Run, wanted: str) -> list[Cluster]:
 def _explain_cluster(run: Run, cluster: Cluster) -> str:
     lines = [f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {route_words(cluster)} · {seen(cluster)}", ""]
     lines += _values(cluster.at or cluster.path, cluster.primary, cluster.candidate, cluster.control)
-    lines.append(_row("cause", f"{visible(cluster.cause)} ({place_words(cluster)})"))
+    title = title_of(cluster)
+    told = title.startswith(f"{cluster.kind} at {cluster.path}")
+    lines.append(_row("cause", visible(title) if told else f"{visible(title)} ({place_words(cluster)})"))
     lines.append(_row("because", visible(cluster.because)))
     if cluster.derived_from:
         lines.append(_row("derived", f"from {visible(cluster.derived_from)}"))
@@ -70,7 +73,7 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
     if subject is not None and subject.kind == "exchange" and subject.id.isdecimal():
         answers = _answers(run, int(subject.id))
         if answers is not None:
-            lines += ["", *_exchange(answers, cluster.ids)]
+            lines += ["", *_exchange(answers, cluster.ids, cluster.at)]
     return "\n".join(lines)
 
 
@@ -106,7 +109,7 @@ def _explain_exchange(run: Run, number: int) -> str:
     answers = _answers(run, number)
     if answers is not None:
         ids = tuple(dict.fromkeys(mapping for divergence in judged for mapping in divergence.finding.ids))
-        lines += ["", *_ids(ids), *_exchange(answers, ids)]
+        lines += ["", *_ids(ids), *_exchange(answers, ids, judged[0].finding.at if judged else "")]
     return "\n".join(lines)
 
 
@@ -163,13 +166,13 @@ def _ids(ids: Sequence[IdMapping]) -> list[str]:
     return [_row("ids" if place == 0 else "", words) for place, words in enumerate(rows)]
 
 
-def _exchange(answers: Answers, ids: Sequence[IdMapping]) -> list[str]:
+def _exchange(answers: Answers, ids: Sequence[IdMapping], at: str) -> list[str]:
     lines = [_row("asked", f"#{answers.exchange} {cut(f'{answers.method} {answers.target}', 200)}")]
     if answers.request_body:
         lines.append(_row("", cut(answers.request_body, REQUEST_CHARACTERS_MAX)))
     lines += [_row(name, _summary(answer)) for name, answer in (("primary", answers.primary), ("candidate", answers.candidate))]
     if answers.primary is not None and answers.candidate is not None:
-        lines += ["", *_body_difference(answers.primary, answers.candidate, ids)]
+        lines += ["", *_body_difference(answers.primary, answers.candidate, ids, at)]
     return lines
 
 
@@ -185,36 +188,68 @@ def _summary(answer: Answer | None) -> str:
     return " · ".join([*words, visible(answer.error)] if answer.error else words)
 
 
-def _body_difference(primary: Answer, candidate: Answer, ids: Sequence[IdMapping]) -> list[str]:
+def _body_difference(primary: Answer, candidate: Answer, ids: Sequence[IdMapping], at: str) -> list[str]:
     """Give the bodies as a unified difference of pretty-printed lines; mapped ids are written as the recorded ones."""
-    left, right = _pretty(primary.body, ()), _pretty(candidate.body, ids)
+    try:
+        asked, given = _parsed(primary.body), _parsed(_renamed(candidate.body, ids))
+        left, right = _lines(asked), _lines(_in_order_of(given, asked))
+    except RecursionError:
+        # Nested deeper than anybody reads: told as it is.
+        left, right = primary.body.split("\n"), candidate.body.split("\n")
     rows = list(
         difflib.unified_diff(left, right, "primary", "candidate (mapped ids as recorded; what is tolerated shows too)", n=3, lineterm="")
     )
     if not rows:
         return ["the bodies are equal" + (" but for the mapped ids" if primary.body != candidate.body else "")]
-    shown = [cut(row, 200) for row in rows[:BODY_LINES_MAX]]
-    return (
-        [*shown, f"… and {len(rows) - BODY_LINES_MAX:,} more lines: `report --format html` shows them all"]
-        if len(rows) > BODY_LINES_MAX
-        else shown
-    )
+    first = _start(rows, at)
+    shown = [cut(row, 200) for row in rows[first : first + BODY_LINES_MAX]]
+    before = [f"… {plural(first, 'line')} before"] if first else []
+    left_out = len(rows) - first - BODY_LINES_MAX
+    after = [f"… {plural(left_out, 'more line')}: `report --format html` shows them all"] if left_out > 0 else []
+    return [*before, *shown, *after]
 
 
-def _pretty(body: str, ids: Iterable[IdMapping]) -> list[str]:
+def _start(rows: Sequence[str], at: str) -> int:
+    """Say from which row on a long difference is shown: a little before the one that changes the leaf at *at*."""
+    key = f'"{re.split(r"[.\[]", at.rstrip("]0123456789["))[-1]}":'
+    place = next((place for place, row in enumerate(rows) if row[:1] in {"-", "+"} and key in row), 0)
+    return place - BODY_LINES_MAX // 3 if len(rows) > BODY_LINES_MAX and place > BODY_LINES_MAX * 2 // 3 else 0
+
+
+def _renamed(body: str, ids: Iterable[IdMapping]) -> str:
     for mapping in ids:
         if mapping.observed:
             body = body.replace(mapping.observed, mapping.recorded)
+    return body
+
+
+def _parsed(body: str) -> object:
+    """Parse a body; what is no JSON stays as it is, in a `_Written`."""
     try:
         # Numbers stay as they were written: 1.0 is not 1. A key that is there twice would vanish in a dict, so pairs are looked at.
-        value = json.loads(body, parse_float=_Written, parse_int=_Written, parse_constant=_Written, object_pairs_hook=_unique)
-        return _text(value, "").split("\n")
+        return json.loads(body, parse_float=_Written, parse_int=_Written, parse_constant=_Written, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        return body.split("\n")
+        return _Written(body)
+
+
+def _in_order_of(value: object, model: object) -> object:
+    """Put an object's keys in the order of the model's: their order means nothing, and equal lines meet."""
+    match value, model:
+        case dict(), dict():
+            names = [*(name for name in model if name in value), *(name for name in value if name not in model)]
+            return {name: _in_order_of(value[name], model.get(name)) for name in names}
+        case list(), list():
+            return [_in_order_of(item, model[min(place, len(model) - 1)] if model else None) for place, item in enumerate(value)]
+        case _:
+            return value
+
+
+def _lines(value: object) -> list[str]:
+    return _text(value, "").split("\n")
 
 
 class _Written(str):
-    """A number as it was written."""
+    """A number, or a whole body, as it was written."""
 
     __slots__ = ()
 

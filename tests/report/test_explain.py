@@ -79,7 +79,20 @@ def test_nothing_steers_the_terminal(sample: Run, hostile: str) -> None:
         assert {character for character in text if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"} == {"\n"}
 
 
-@pytest.mark.parametrize("body", ["", "[" * 3000, '{"a":1,"a":2}', "{", '{"n":1.0,"m":1e400,"k":NaN}', '"\ud800"', "\x00\u2028"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[" * 3000,
+        "[" * 5000 + "]" * 5000,
+        '{"a":' * 600 + "1" + "}" * 600,
+        '{"a":1,"a":2}',
+        "{",
+        '{"n":1.0,"m":1e400,"k":NaN}',
+        '"\ud800"',
+        "\x00\u2028",
+    ],
+)
 def test_any_body_can_be_told(sample: Run, body: str) -> None:
     """Bodies that are no JSON, too deep, cut, or hold odd numbers and keys are told all the same."""
     first = sample.answers[0]
@@ -94,3 +107,16 @@ def test_numbers_stay_as_they_were_written(sample: Run) -> None:
     answers = replace(first, primary=Answer(200, (), '{"n":1.0}', 9, "", 1.0), candidate=Answer(200, (), '{"n":1}', 7, "", 1.0))
     text = explain(replace(sample, answers=(answers,)), f"#{first.exchange}")
     assert '-  "n": 1.0\n+  "n": 1\n' in text + "\n"
+
+
+def test_a_long_difference_is_shown_around_its_leaf(sample: Run) -> None:
+    """Of a body with hundreds of other lines, those around the leaf are shown, and the rest is counted."""
+    cluster = sample.clusters[1]
+    first = next(answers for answers in sample.answers if str(answers.exchange) == cluster.subjects[0].id)
+    many = ",".join(f'"k{number}":{number}' for number in range(300))
+    left = Answer(200, (), f'{{{many},"score":0.8125}}', 9, "", 1.0)
+    right = Answer(200, (), f'{{{many.replace(":", ":1")},"score":0.79}}', 9, "", 1.0)
+    text = explain(replace(sample, answers=(replace(first, primary=left, candidate=right),)), cluster.id)
+    assert '-  "score": 0.8125\n' in text
+    assert "lines before\n" in text
+    assert len(text.splitlines()) < 100

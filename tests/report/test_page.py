@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from replay.model import UsageError
-from replay.report import html, last_line
+from replay.report import html, last_line, page
 from replay.report.page import escape_json
 from replay.report.page_data import island
 from replay.runs import Run
@@ -140,8 +140,8 @@ def chromium() -> str:
 
 def _dump(chromium: str, folder: Path, text: str, fragment: str = "") -> tuple[str, str]:
     """Open *text* as a file in a real browser; give the document as its script left it, and what the console said."""
-    page = folder / "page.html"
-    page.write_text(text, "utf-8")
+    file = folder / "page.html"
+    file.write_text(text, "utf-8")
     command = [
         chromium,
         "--headless",
@@ -151,7 +151,7 @@ def _dump(chromium: str, folder: Path, text: str, fragment: str = "") -> tuple[s
         "--enable-logging=stderr",
         f"--user-data-dir={folder / 'profile'}",
     ]
-    done = subprocess.run([*command, "--dump-dom", f"{page.as_uri()}{fragment}"], capture_output=True, timeout=120, check=True)
+    done = subprocess.run([*command, "--dump-dom", f"{file.as_uri()}{fragment}"], capture_output=True, timeout=120, check=True)
     console = "\n".join(line for line in done.stderr.decode("utf-8", "replace").splitlines() if "CONSOLE" in line)
     return done.stdout.decode("utf-8"), console
 
@@ -197,3 +197,24 @@ def test_a_large_page_draws_as_far_as_it_is_looked_at(chromium: str, tmp_path: P
     assert 'data-drawn="1500"' in document
     drawn = sum((attributes.get("class") or "").startswith("card ") for tag, attributes in _read(document).elements if tag == "details")
     assert 40 <= drawn <= 200
+
+
+def test_the_keyboard_moves_through_the_causes(chromium: str, tmp_path: Path, sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """J and k move between causes, a click opens one and the address says so, and the slash goes to the search."""
+    keys = """
+    const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const say = (name, text) => document.documentElement.setAttribute(`data-${name}`, text);
+    press("j"); press("j"); press("j"); press("k");
+    say("focused", document.activeElement.closest(".card").id);
+    document.activeElement.click();
+    press("/");
+    say("typing", document.activeElement.type);
+    setTimeout(() => say("address", location.hash), 50);
+    """
+    asset = page._asset
+    monkeypatch.setattr(page, "_asset", lambda name: asset(name) + (keys if name == "page.js" else ""))
+    document, console = _dump(chromium, tmp_path, html(sample))
+    assert console == ""
+    assert 'data-focused="cause-c-19bd02"' in document
+    assert 'data-typing="search"' in document
+    assert 'data-address="#open=c-19bd02"' in document
