@@ -29,7 +29,7 @@ from replay.workspace import open_read_only
 
 _TIMEOUT_S: Final = 20.0
 _SETTLE_BOUND_S: Final = 10.0
-_LOOK_S: Final = 0.04
+_LOOK_S: Final = 0.06
 _LOOKS: Final = 2
 
 

@@ -15,7 +15,6 @@ from replay.demo.watcher import HARNESS_FILE
 from replay.demo.world import World, new_id
 from replay.model import ParityError
 from replay.workspace import secrets
-from replay.workspace.files import write_whole
 
 LISTEN_S: Final = 0.1
 _SUFFIXES: Final = (".md", ".yaml")
@@ -88,8 +87,7 @@ def write_file(world: World, request: Request) -> Reply:
         raise refuse(400, "file and content are required")
     if "/" in name or "\\" in name or name.startswith(".") or not name.endswith(_SUFFIXES):
         raise refuse(400, "Invalid file name")
-    world.watcher.announce(name, content.encode())
-    write_whole(world.workspace / name, content.encode(), mode=0o644)
+    world.watcher.write(name, content.encode())
     world.note("config", f"Config file saved: {name}")
     return Reply(200, {"success": True})
 

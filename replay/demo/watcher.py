@@ -5,7 +5,7 @@ How this works
 --------------
 A thread looks at the watched files' identity, size and time every 25 ms and at their content where those moved. For each change
 it raises the file's generation in table `watched_files`; a change of AGENTS.md is also written on to the harness's own copy.
-A handler that writes a watched file marks its row as pending first, so that `schema.DRAINED` says when the watcher has caught up.
+A file that is written through the watcher is marked as pending first, so that `schema.DRAINED` says when the watcher has caught up.
 """
 
 import hashlib
@@ -43,6 +43,7 @@ class Watcher:
         self._database = database
         self._runtime = runtime
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, int, int]] = {}
         self.configuration: Mapping[str, Any] = {}
         """agent.yaml as it was last readable."""
@@ -60,10 +61,12 @@ class Watcher:
         self._stop.set()
         self._thread.join()
 
-    def announce(self, name: str, content: bytes) -> None:
-        """Mark a watched file as about to get *content*; nothing is pending where that is what it has."""
-        if name in WATCHED and digest_of(self._workspace / name) != hashlib.sha256(content).hexdigest():
-            self._database.run("UPDATE watched_files SET pending = 1 WHERE path = ?", name)
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the workspace's root; a watched one is pending until its change is seen."""
+        with self._lock:
+            if name in WATCHED:
+                self._database.run("UPDATE watched_files SET pending = 1 WHERE path = ?", name)
+            write_whole(self._workspace / name, content, mode=0o644)
 
     def _watch(self) -> None:
         while not self._stop.wait(_PERIOD_S):
@@ -71,6 +74,11 @@ class Watcher:
                 self._look(name)
 
     def _look(self, name: str) -> None:
+        # Under the lock no file is between being marked as pending and being written.
+        with self._lock:
+            self._look_locked(name)
+
+    def _look_locked(self, name: str) -> None:
         path = self._workspace / name
         try:
             status = path.stat()
@@ -86,7 +94,9 @@ class Watcher:
         known = self._database.row("SELECT digest FROM watched_files WHERE path = ?", name)
         if known is None:
             self._database.insert("watched_files", path=name, digest=digest, generation=1, pending=0, seen_at=self._runtime.now())
-        elif known["digest"] != digest:
+        elif known["digest"] == digest:
+            self._database.run("UPDATE watched_files SET pending = 0 WHERE path = ?", name)
+        else:
             if name == "AGENTS.md":
                 self._write_harness_copy()
             self._database.run(

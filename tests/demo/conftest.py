@@ -113,7 +113,11 @@ def running(workspace: Path, runtime: str = "js", *faults: str) -> Iterator[tupl
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=10)
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
 
 
 def run_story(workspace: Path, runtime: str, *faults: str) -> Transcript:

@@ -19,6 +19,7 @@ from replay.demo.client import main as run_client
 from replay.demo.git import git
 from replay.demo.schema import DATABASE
 from replay.model import UsageError
+from replay.workspace import copy_workspace
 
 PASSWORD = "demo-only-password"  # noqa: S105 (made up)
 
@@ -198,3 +199,20 @@ def test_client_says_when_nobody_answers(tmp_path: Path, capsys: pytest.CaptureF
     assert run_client(["--base", f"http://127.0.0.1:{port}", "--workspace", str(tmp_path)]) == 2
     assert run_client(["--base", "ftp://x", "--workspace", str(tmp_path)]) == 2
     assert "Connection refused" in capsys.readouterr().err
+
+
+def test_snapshot_of_a_running_daemon_starts_another(workspace: Path, daemon: Callable[..., Any], tmp_path: Path) -> None:
+    """A copy taken beside a running daemon, without its secrets, is a workspace that the other runtime starts from."""
+    with daemon(workspace, "js") as (base, _), Client(base, workspace) as client:
+        log_in(client)
+        client.ask("POST", "/api/memory/remember", {"content": "Fog over the sound."})
+        client.ask("POST", "/api/secrets/A", {"value": "made-up"})
+        left_out = copy_workspace(workspace, tmp_path / "copy", with_secrets=False)
+
+        assert left_out == (".daemon/auth-secret: secret", ".secrets: secret")
+    with daemon(tmp_path / "copy", "rust") as (base, _), Client(base, tmp_path / "copy") as client:
+        log_in(client)
+
+        assert client.ask("GET", "/memory/search?q=fog").value("results", 0, "content") == "Fog over the sound."
+        assert client.ask("GET", "/api/secrets").value("secrets") == []
+        assert client.ask("GET", "/api/git/status").value("branch") == "main"
