@@ -18,8 +18,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-LEVEL: Final = 3
-"""Compression level while recording; higher ones gain little on blocks this small."""
+LEVEL: Final = 6
+"""Compression level: under a millisecond for an ordinary block; higher ones gain little on blocks this small."""
 
 DamagedStreamError = zstd.ZstdError
 """Raised where what is packed is damaged."""

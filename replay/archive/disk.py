@@ -36,6 +36,10 @@ class Disk:
         file.truncate(length)
         file.seek(length)
 
+    def remove(self, path: Path) -> None:
+        """Take a file away again, if it is there."""
+        path.unlink(missing_ok=True)
+
     def settle(self, file: BinaryIO) -> None:
         """Wait until a file's content is on the disk itself."""
         os.fsync(file.fileno())

@@ -89,6 +89,9 @@ class Setting:
     """In lower case; git does not tell cases apart here."""
     value: str | None
     """None: the bare key, which means true."""
+    start: int
+    end: int
+    """Where it stands in the text, in characters."""
 
     @property
     def name(self) -> str:
@@ -104,16 +107,15 @@ def disarm_config(text: str) -> tuple[str, tuple[str, ...]]:
     """
     Give the configuration without what could do harm, and the names of the settings that were taken out.
 
-    Where nothing has to go, the text comes back as it was.
+    Everything else of the text stays as it was.
 
     Raises:
         UnreadableConfigError: it can't be read, so that nothing can be said of it.
     """
-    settings = list(parse(text))
-    kept = [setting for setting in settings if _harmless(setting)]
-    if len(kept) == len(settings):
-        return text, ()
-    return "".join(_render(setting) for setting in kept), tuple(setting.name for setting in settings if not _harmless(setting))
+    harmful = [setting for setting in parse(text) if not _harmless(setting)]
+    for setting in reversed(harmful):
+        text = text[: setting.start] + text[setting.end :]
+    return text, tuple(setting.name for setting in harmful)
 
 
 def parse(text: str) -> Iterator[Setting]:
@@ -143,13 +145,13 @@ def parse(text: str) -> Iterator[Setting]:
             key = _KEY.match(text, place)
             if key is None or not section:
                 raise UnreadableConfigError(f"no setting at character {place}")
-            place = key.end()
+            start, place = place, key.end()
             value: str | None = None
             if text[place : place + 1] == "=":
                 value, place = _value(text, place + 1)
             elif text[place : place + 1] not in {"", "\n", "\r", "#", ";"}:
                 raise UnreadableConfigError(f"no setting at character {place}")
-            yield Setting(section, subsection, key[1].lower(), value)
+            yield Setting(section, subsection, key[1].lower(), value, start, place)
 
 
 def _value(text: str, place: int) -> tuple[str, int]:
@@ -205,10 +207,3 @@ def _harmless(setting: Setting) -> bool:
         # `ext::` and its like name a program; a leading dash is read as an option.
         return not value.startswith("-") and _TRANSPORT.match(value) is None
     return True
-
-
-def _render(setting: Setting) -> str:
-    escape = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\b": "\\b"})
-    subsection = "" if setting.subsection is None else ' "' + setting.subsection.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    value = "" if setting.value is None else f' = "{setting.value.translate(escape)}"'
-    return f"[{setting.section}{subsection}]\n\t{setting.key}{value}\n"

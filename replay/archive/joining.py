@@ -2,11 +2,12 @@
 Joining records to exchanges; pure.
 
 An exchange stands on disk as `Opened`, any number of `Chunks`, and `Ended`. Nothing disappears here: what was opened and has no end, or
-has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one.
+has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one. An exchange of which a part
+could not be written, or may have stood in a damaged block, is no whole exchange either: its body would look shorter than it was.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -34,9 +35,9 @@ class Joined:
     gaps: tuple[Gap, ...]
 
 
-def join(records: Iterable[Record]) -> Joined:
+def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = ()) -> Joined:
     """
-    Join the records of one archive.
+    Join the records of one archive. *lost_events* are runs of event numbers, first and last, that damaged blocks held.
 
     Raises:
         ArchiveError: an exchange was opened or ended twice.
@@ -55,7 +56,11 @@ def join(records: Iterable[Record]) -> Joined:
                 chunks[record.exchange].append(record)
             case Gap():
                 gaps.append(record)
-    exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in sorted(opened.keys() & ended.keys()))
+    unwritten = {gap.exchange for gap in gaps if gap.reason is GapReason.NOT_WRITTEN}
+    whole = sorted((opened.keys() & ended.keys()) - unwritten)
+    torn = {number for number in whole if _may_lack_chunks(opened[number], ended[number], lost_events)}
+    gaps += [Gap(GapReason.CUT, opened[number].event, number, detail="a damaged block may have held chunks of it") for number in sorted(torn)]
+    exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in whole if number not in torn)
     return Joined(exchanges, (*gaps, *cut({number: record.event for number, record in opened.items()}, chunks.keys(), ended.keys(), gaps)))
 
 
@@ -72,6 +77,10 @@ def cut(opened: Mapping[int, int], chunked: AbstractSet[int], ended: AbstractSet
             yield Gap(GapReason.CUT, event=opened[number], exchange=number, detail=what)
         else:
             yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
+
+
+def _may_lack_chunks(opened: Opened, ended: Ended, lost_events: Sequence[tuple[int, int]]) -> bool:
+    return ended.streamed and any(first < ended.event and last > opened.event for first, last in lost_events)
 
 
 def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str) -> None:

@@ -41,6 +41,8 @@ class Archive:
     """SHA-256 over the digests of its blocks: the same for the same content."""
     damage: tuple[str, ...]
     """What a salvage had to leave, in words; empty otherwise."""
+    lost_events: tuple[tuple[int, int], ...]
+    """Runs of event numbers in which a salvage found damaged blocks, first and last; empty otherwise."""
     segments: tuple[Segment, ...] = field(repr=False)
 
     def records(self) -> Iterator[Record]:
@@ -56,7 +58,7 @@ class Archive:
     def join(self) -> Joined:
         """Read all records once and give the exchanges and the gaps. Raises as `records()` does."""
         try:
-            return join(self.records())
+            return join(self.records(), self.lost_events)
         except ArchiveError as error:
             raise error if str(error).startswith(str(self.path)) else ArchiveError(f"{self.path}: {error}") from error
 
@@ -211,13 +213,14 @@ def _sealed(path: Path, manifest: Manifest) -> Archive:
         facts=dict(manifest.facts),
         digest=digest_of_blocks(manifest.segments),
         damage=(),
+        lost_events=(),
         segments=manifest.segments,
     )
 
 
 def _salvaged(path: Path, found: Salvage) -> Archive:
     manifest = found.manifest()
-    return replace(_sealed(path, manifest), salvaged=True, damage=found.damage)
+    return replace(_sealed(path, manifest), salvaged=True, damage=found.damage, lost_events=found.lost_events)
 
 
 def file_digest(path: Path) -> str:

@@ -10,6 +10,7 @@ nothing is believed: a recorded body may itself hold bytes that look like a fram
 A block counts as whole only if the big bodies that its records refer to are whole too.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Salvage:
     segments: tuple[Segment, ...]
     snapshots: tuple[SnapshotFile, ...]
     damage: tuple[str, ...]
+    lost_events: tuple[tuple[int, int], ...]
+    """Runs of event numbers, first and last, in which damaged blocks lie, as far as an index says so."""
     tally: Tally
 
     def words(self) -> str:
@@ -68,7 +71,9 @@ def scan(path: Path, files: list[Path], known: Manifest | None) -> Salvage:
     finder = _Finder(known)
     indexed = {segment.file: segment for segment in known.segments} if known else {}
     found = tuple(finder.by_index(file, indexed[file.name]) if file.name in indexed else finder.by_walking(file) for file in files)
-    finder.damage += [f"{path / name}: missing" for name in sorted(indexed.keys() - {file.name for file in files})]
+    for name in sorted(indexed.keys() - {file.name for file in files}):
+        finder.damage.append(f"{path / name}: missing")
+        finder.lose(indexed[name].blocks)
     return Salvage(
         known=known,
         head=finder.head,
@@ -76,6 +81,7 @@ def scan(path: Path, files: list[Path], known: Manifest | None) -> Salvage:
         segments=found,
         snapshots=known.snapshots if known else (),
         damage=tuple(finder.damage),
+        lost_events=tuple(finder.lost_events),
         tally=finder.tally,
     )
 
@@ -88,6 +94,7 @@ class _Finder:
         self.head: SegmentHead | None = None
         self.observed = False
         self.damage: list[str] = []
+        self.lost_events: list[tuple[int, int]] = []
         self.tally = Tally()
 
     def by_index(self, path: Path, segment: Segment) -> Segment:
@@ -101,7 +108,14 @@ class _Finder:
                     whole.append(self._look_into(path, frame, bodies))
                 except ArchiveError as error:
                     self._leave(path, block.offset, block.length, error)
+                    self.lose([block])
         return Segment(path.name, segment.bytes, tuple(whole))
+
+    def lose(self, blocks: Iterable[Block]) -> None:
+        """Note what the index says of blocks that are gone."""
+        self.lost_events += [
+            (block.first_event, block.last_event) for block in blocks if block.first_event is not None and block.last_event is not None
+        ]
 
     def by_walking(self, path: Path) -> Segment:
         """Keep the blocks of a segment up to the first that is not whole."""

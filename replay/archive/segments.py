@@ -145,6 +145,8 @@ class OpenSegment:
     blocks: list[Block] = field(default_factory=list)
     bodies: set[bytes] = field(default_factory=set)
     """Digests of the big bodies that are in it."""
+    stuck: bool = False
+    """A half-written block could not be cut off again, or the disk lost what it had taken: nothing may follow."""
 
     @classmethod
     def create(cls, disk: Disk, folder: Path, head: SegmentHead) -> "OpenSegment":
@@ -164,6 +166,7 @@ class OpenSegment:
             segment.write(encode(head), "head")
         except ArchiveError:
             file.close()
+            disk.remove(path)
             raise
         return segment
 
@@ -215,6 +218,8 @@ class OpenSegment:
         try:
             self.disk.settle(self.file)
         except OSError as error:
+            # After a failed fsync the system may have dropped what it took, and says so only once.
+            self.stuck = True
             raise _unwritten(self.path, error) from error
 
     def index(self) -> Segment:
@@ -226,7 +231,7 @@ class OpenSegment:
             self.disk.shorten(self.file, self.length)
         except OSError:
             # The half block stays; a salvage ignores it, and the writer writes no more.
-            return
+            self.stuck = True
 
 
 def _unwritten(path: Path, error: OSError) -> ArchiveError:

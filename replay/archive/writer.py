@@ -7,8 +7,9 @@ Records gather in an open block, which is written as one zstd frame when it hold
 second old (a caller whose records come seldom calls `tick()` now and then). Each block goes to the operating system at once, so that a
 killed recorder loses at most the open block; the disk itself is waited for in `flush()` and `seal()`.
 
-After a write that failed nothing more is taken: the file ends with a whole block, the caller knows what it lost, and may begin a new
-archive. So an archive never has a hole that nobody counted.
+A block that can't be written (disk full) is cut off again and its records are lost: that is raised at once, and remembered. Every later
+block begins by trying to write gaps of reason `not written` for what was lost, so an archive that could be sealed after all says what it
+lacks. Only where the half block can't be cut off, or the disk itself fails in `flush()`, nothing more is taken.
 """
 
 import secrets
@@ -24,6 +25,7 @@ from replay.archive import manifest as manifests
 from replay.archive.codec import BODY_BYTES, FORMAT, SegmentHead, digest_of, encode, reference
 from replay.archive.counts import Tally, events_of
 from replay.archive.disk import Disk
+from replay.archive.losses import Losses
 from replay.archive.manifest import Kind, Manifest, SnapshotFile
 from replay.archive.packing import pack
 from replay.archive.segments import OpenSegment
@@ -39,7 +41,7 @@ class ArchiveWriter:
     """
     Writes one archive, from one thread. As a context manager it closes the files at the end, but does not seal by itself.
 
-    Every method raises `ArchiveError`, which names the file, where the disk refuses; after that each further one does too.
+    Every method raises `ArchiveError`, which names the file, where the disk refuses. The caller may go on; what was lost is then listed.
     """
 
     def __init__(self, path: Path, manifest: Manifest, *, segment_bytes_max: int, clock: Callable[[], float], disk: Disk) -> None:
@@ -51,11 +53,11 @@ class ArchiveWriter:
         self._tally = Tally()
         self._snapshots: list[SnapshotFile] = []
         self._closed: list[manifests.Segment] = []
-        self._open: list[bytes] = []
+        self._open: list[tuple[Record, bytes]] = []
         self._open_bytes = 0
         self._open_since = 0.0
-        self._open_events: list[int] = []
-        self._broken = ""
+        self._lost = Losses()
+        self._ended = False
         self._segment: OpenSegment | None = None
 
     @classmethod
@@ -97,16 +99,14 @@ class ArchiveWriter:
             raise ArchiveError(f"{path}: can't be made: {error.strerror or error}") from error
         writer = cls(path, manifest, segment_bytes_max=segment_bytes_max, clock=clock, disk=disk)
         writer._write_manifest(manifest)
-        writer._segment = writer._new_segment()
+        writer._segment = writer._new_segment(1)
         return writer
 
     # --- what callers do ---
 
     def append(self, record: Record) -> None:
         """Add a record. Big bodies go to the disk at once, everything else with its block."""
-        segment = self._ready()
-        if not self._open and segment.length >= self._segment_bytes_max:
-            segment = self._rotate(segment)
+        self._ready()
         bodies: dict[bytes, bytes] = {}
 
         def spill(data: bytes) -> object:
@@ -117,15 +117,18 @@ class ArchiveWriter:
             return reference(digest)
 
         raw = encode(record, spill)
-        with _Guard(self):
+        try:
+            if not self._open:
+                self._rotate_if_full()
             for digest, data in bodies.items():
-                segment.write_body(digest, data)
+                self._ready().write_body(digest, data)
+        except ArchiveError:
+            self._lost.add(record)
+            raise
         if not self._open:
             self._open_since = self._clock()
-        self._open.append(raw)
+        self._open.append((record, raw))
         self._open_bytes += len(raw)
-        self._open_events += [number for run in events_of(record) for number in run]
-        self._tally.add(record)
         if len(self._open) >= BLOCK_RECORDS_MAX or self._open_bytes >= BLOCK_BYTES_MAX:
             self._close_block()
         else:
@@ -138,10 +141,9 @@ class ArchiveWriter:
 
     def flush(self) -> None:
         """Write the open block and wait until all is on the disk itself."""
-        segment = self._ready()
+        self._ready()
         self._close_block()
-        with _Guard(self):
-            segment.settle()
+        self._ready().settle()
 
     def note(self, **facts: Any) -> None:
         """Add to the facts of the manifest, or replace some, and write it."""
@@ -180,9 +182,14 @@ class ArchiveWriter:
         """Write the `End` record, the index of blocks, counts and digests. Once sealed, further calls do nothing."""
         if self._manifest.sealed:
             return
-        self.append(End(event, at, reason))
-        self.flush()
+        self._ready()
+        self._close_block()
+        if not self._ended:
+            self._ready().write(encode(End(event, at, reason)), "records", records=1, events=[event])
+            self._tally.add(End(event, at, reason))
+            self._ended = True
         segment = self._ready()
+        segment.settle()
         manifest = replace(
             self._manifest,
             sealed=True,
@@ -201,19 +208,25 @@ class ArchiveWriter:
         return self._manifest.sealed
 
     @property
+    def lost(self) -> int:
+        """How many things were lost to failed writes and could not yet be listed as gaps."""
+        return len(self._lost)
+
+    @property
     def id(self) -> str:
         """The archive's id, random."""
         return self._manifest.id
 
     def close(self) -> None:
         """Write what is open and let the file go. Without `seal()` the archive stays unsealed."""
-        segment, self._segment = self._segment, None
+        segment = self._segment
         if segment is None:
             return
         try:
-            if self._open and not self._broken:
-                self._write_block(segment)
+            if not segment.stuck and not self._manifest.sealed:
+                self._close_block()
         finally:
+            self._segment = None
             segment.file.close()
 
     def __enter__(self) -> Self:
@@ -225,60 +238,55 @@ class ArchiveWriter:
     # --- what they don't ---
 
     def _ready(self) -> OpenSegment:
-        if self._broken:
-            raise ArchiveError(f"{self.path}: nothing more is written after a write failed ({self._broken})")
         if self._manifest.sealed:
             raise ArchiveError(f"{self.path}: sealed already; nothing can be added")
         if self._segment is None:
             raise ArchiveError(f"{self.path}: closed already; nothing can be added")
+        if self._segment.stuck:
+            raise ArchiveError(f"{self._segment.path}: nothing more is written after the disk failed; use --salvage to read what is whole")
         return self._segment
 
-    def _new_segment(self) -> OpenSegment:
-        with _Guard(self):
-            return OpenSegment.create(self._disk, self.path, SegmentHead(FORMAT, self._manifest.id, self._manifest.kind, len(self._closed) + 1))
+    def _new_segment(self, number: int) -> OpenSegment:
+        return OpenSegment.create(self._disk, self.path, SegmentHead(FORMAT, self._manifest.id, self._manifest.kind, number))
 
-    def _rotate(self, segment: OpenSegment) -> OpenSegment:
-        with _Guard(self):
-            segment.settle()
+    def _rotate_if_full(self) -> None:
+        segment = self._ready()
+        if segment.length < self._segment_bytes_max:
+            return
+        segment.settle()
+        following = self._new_segment(len(self._closed) + 2)
         segment.file.close()
         self._closed.append(segment.index())
-        self._segment = None
-        self._segment = self._new_segment()
-        return self._segment
+        self._segment = following
 
     def _close_block(self) -> None:
+        """Write what is open, after what has to be said of earlier losses. What can't be written is lost and remembered."""
         segment = self._ready()
-        if self._open:
-            with _Guard(self):
-                self._write_block(segment)
+        block, self._open, self._open_bytes = self._open, [], 0
+        try:
+            for gaps in self._lost.batches(BLOCK_RECORDS_MAX):
+                self._write_block(segment, [(gap, encode(gap)) for gap in gaps])
+                self._lost.said(gaps)
+            if block:
+                self._write_block(segment, block)
+        except ArchiveError:
+            for record, _ in block:
+                self._lost.add(record)
+            raise
 
-    def _write_block(self, segment: OpenSegment) -> None:
-        raw, count, events = b"".join(self._open), len(self._open), self._open_events
-        self._open, self._open_bytes, self._open_events = [], 0, []
-        segment.write(raw, "records", records=count, events=events)
+    def _write_block(self, segment: OpenSegment, block: list[tuple[Record, bytes]]) -> None:
+        events = [number for record, _ in block for run in events_of(record) for number in run]
+        segment.write(b"".join(raw for _, raw in block), "records", records=len(block), events=events)
+        for record, _ in block:
+            self._tally.add(record)
 
     def _write_manifest(self, manifest: Manifest) -> None:
         try:
             self._disk.replace(self.path / manifests.NAME, manifest.render())
         except OSError as error:
-            self._broken = f"{manifests.NAME}: {error.strerror or error}"
             raise ArchiveError(
                 f"{self.path / manifests.NAME}: can't be written: {error.strerror or error}; what was written before can be read with --salvage"
             ) from error
-
-
-class _Guard:
-    """Marks the writer as broken when a write fails, so that nothing is written behind a hole."""
-
-    def __init__(self, writer: ArchiveWriter) -> None:
-        self._writer = writer
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, ArchiveError):
-            self._writer._broken = str(error)  # noqa: SLF001 - two halves of one thing
 
 
 def _tool() -> str:

@@ -193,7 +193,9 @@ def test_git_hooks_and_executable_configuration_are_dropped(tmp_path: Path) -> N
     found = extract(tmp_path / "in.tar", tmp_path / "out", _LIMITS)
 
     assert found.dropped == (".git/config: alias.x", ".git/config: core.fsmonitor", ".git/hooks/pre-commit")
-    assert _tree(found.root)[".git/config"] == ('[core]\n\tbare = "false"\n[remote "origin"]\n\turl = "https://x/y"\n[alias]\n\tst = "status"\n')
+    assert _tree(found.root)[".git/config"] == (
+        '[core]\n\tbare = false\n\t\n[remote "origin"]\n\turl = https://x/y\n[alias]\n\tst = status\n\t\n'
+    )
     assert (found.root / "config").read_bytes() == config
     assert (found.root / ".git/hooks/a.sample").exists()
 

@@ -43,10 +43,15 @@ def _try(path: Path, *, salvage: bool) -> tuple[Archive, list[Record]] | None:
 
 
 def _small(tmp_path: Path, exchange: Exchange, *, seal: bool) -> Path:
-    """Write an archive of several small blocks, some with a big body."""
+    """Write an archive of several small blocks, some with a body that counts as big."""
     now = 0.0
-    body = bytes(300_000)
-    with ArchiveWriter.create(tmp_path / "small.parity", kind="recording", facts={"a": 1}, started_at=1.0, clock=lambda: now) as writer:
+    body = bytes(2_000)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ArchiveWriter.create(tmp_path / "small.parity", kind="recording", facts={"a": 1}, started_at=1.0, clock=lambda: now) as writer,
+    ):
+        # Thousands of readings follow: a quarter of a megabyte in each would take long.
+        patch.setattr("replay.archive.writer.BODY_BYTES", 1_000)
         for number in range(1, 5):
             for record in exchange(number, 3 * number - 2, body if number % 2 else b"hello"):
                 writer.append(record)
@@ -184,6 +189,26 @@ def test_what_was_opened_and_never_ended_is_a_gap(tmp_path: Path, exchange: Exch
     assert any(isinstance(record, Chunks) and record.chunks[0].data == b"data" for record in archive.records())
     with pytest.raises(ArchiveError, match="1 exchanges whole, 2 open"):
         read(tmp_path / "a.parity")
+
+
+def test_a_stream_over_a_damaged_block_is_a_gap(tmp_path: Path, exchange: Exchange) -> None:
+    """A salvaged stream that may lack chunks is not given as whole; what lies apart from the damage is."""
+    now = 0.0
+    with ArchiveWriter.create(tmp_path / "a.parity", kind="recording", facts={}, clock=lambda: now) as writer:
+        for record in (*exchange(1, 1, chunks=2), *exchange(2, 6, chunks=2)):
+            writer.append(record)
+            writer.flush()
+        writer.seal(event=11, at=1.0, reason="done")
+    path = tmp_path / "a.parity"
+    chunks = read(path).manifest["segments"][0]["blocks"][2]
+    content = bytearray((path / _SEGMENT).read_bytes())
+    content[chunks["offset"] + 20] ^= 1
+    (path / _SEGMENT).write_bytes(bytes(content))
+
+    archive = read(path, salvage=True)
+
+    assert [found.id for found in archive.exchanges()] == [2]
+    assert [(gap.reason, gap.exchange) for gap in archive.gaps()] == [(GapReason.CUT, 1)]
 
 
 def test_a_gap_that_is_listed_is_not_doubled(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_sealed_archive_has_no_problems(write: Write) -> None:
     assert found.good
     assert found.sealed
     assert (found.exchanges, found.open_exchanges, found.gaps, found.redactions) == (10, 0, {}, {})
-    assert found.counts == {"opened": 10, "exchange": 10, "end": 1, "chunks": 0, "blocks": 2, "events": 31}
+    assert found.counts == {"opened": 10, "exchange": 10, "end": 1, "chunks": 0, "blocks": 3, "events": 31}
 
 
 def test_an_unsealed_archive_says_what_is_there(write: Write) -> None:

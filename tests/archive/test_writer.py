@@ -1,14 +1,15 @@
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from replay.archive import ArchiveWriter, read
+from replay.archive import ArchiveWriter, read, verify
+from replay.archive.losses import Losses
 from replay.archive.writer import BLOCK_RECORDS_MAX
-from replay.model import ArchiveError, Attachment, End, Gap, GapReason, Record, Response
+from replay.model import ArchiveError, Attachment, End, Gap, GapReason, Record, Response, Statistics
 
 type Exchange = Callable[..., list[Record]]
 
@@ -137,52 +138,121 @@ def test_an_archive_is_never_written_over(write: Callable[..., Path], tmp_path: 
 
 
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("for_good", [False, True])
-def test_the_nth_write_fails(tmp_path: Path, exchange: Exchange, failing_disk: Any, *, half: bool, for_good: bool) -> None:
-    """Whichever write fails: an error that names the file, no quiet seal, and all blocks that were written before come back."""
-    body = os.urandom(300_000)
-    fail_at = 0
-    while True:
-        fail_at += 1
-        disk = failing_disk(fail_at, for_good=for_good, half=half)
+def test_the_nth_write_fails_and_all_after(tmp_path: Path, exchange: Exchange, failing_disk: Any, *, half: bool) -> None:
+    """From whichever write on the disk fails: errors that name the file, no seal, and what was written before comes back."""
+    records = _sixty_exchanges(exchange)
+    for fail_at in range(1, 100):
         path = tmp_path / f"{fail_at}.parity"
-        failed, appended = _write_until_failure(path, disk, exchange, body)
-        if failed is None:
+        errors = _write(path, failing_disk(fail_at, for_good=True, half=half), records)
+        if not errors:
             break
 
-        assert str(path) in str(failed)
-        if not (path / "segment-000001.msgpack.zst").exists():
-            continue
-        with pytest.raises(ArchiveError):
-            read(path)
-        got = list(read(path, salvage=True).records())
-        assert got == [*appended, End(181, 1.0, "done")][: len(got)]
-        assert len(got) >= len(appended) - BLOCK_RECORDS_MAX
+        assert all(str(path) in str(error) for error in errors)
+        if (path / "segment-000001.msgpack.zst").exists():
+            with pytest.raises(ArchiveError):
+                read(path)
+            got = list(read(path, salvage=True).records())
+            assert got == [*records, End(181, 1.0, "done")][: len(got)]
     assert fail_at > 10
     assert len(read(path).exchanges()) == 60
 
 
-def _write_until_failure(path: Path, disk: Any, exchange: Exchange, body: bytes) -> tuple[ArchiveError | None, list[Record]]:
-    appended: list[Record] = []
+@pytest.mark.parametrize("half", [False, True])
+def test_the_nth_write_fails_once(tmp_path: Path, exchange: Exchange, failing_disk: Any, *, half: bool) -> None:
+    """Whichever single write fails: what was lost is said at once, and the archive either can't be sealed or lists each loss as a gap."""
+    records = _sixty_exchanges(exchange)
+    sealed = 0
+    for fail_at in range(4, 100):
+        path = tmp_path / f"{fail_at}.parity"
+        errors = _write(path, failing_disk(fail_at, for_good=False, half=half), records)
+        if not errors:
+            break
+
+        archive = read(path, salvage=True)
+        assert {found.id for found in archive.exchanges()} | {gap.exchange for gap in archive.gaps()} == set(range(1, 61))
+        if not archive.salvaged:
+            sealed += 1
+            assert verify(path).problems == ()
+            assert all(gap.reason is GapReason.NOT_WRITTEN for gap in archive.gaps())
+    assert sealed >= 5
+
+
+def _sixty_exchanges(exchange: Exchange) -> list[Record]:
+    body = os.urandom(300_000)
+    return [record for number in range(1, 61) for record in exchange(number, 3 * number - 2, body if number % 20 == 0 else b"hello")]
+
+
+def _write(path: Path, disk: Any, records: list[Record]) -> list[ArchiveError]:
+    """Write what can be written, as a recorder that goes on after errors, and try twice to seal."""
+    errors: list[ArchiveError] = []
     try:
         writer = ArchiveWriter.create(path, kind="recording", facts={}, started_at=1.0, clock=lambda: 0.0, disk=disk)
     except ArchiveError as error:
-        return error, appended
+        return [error]
+    for record in records:
+        try:
+            writer.append(record)
+        except ArchiveError as error:
+            errors.append(error)
+    for _ in range(2):
+        try:
+            writer.seal(event=181, at=1.0, reason="done")
+        except ArchiveError as error:
+            errors.append(error)
     try:
-        with writer:
-            for number in range(1, 61):
-                for record in exchange(number, 3 * number - 2, body if number % 20 == 0 else b"hello"):
-                    appended.append(record)
-                    writer.append(record)
-            writer.note(a=1)
-            writer.seal(event=181, at=1.0, reason="done")
+        writer.close()
     except ArchiveError as error:
-        with pytest.raises(ArchiveError):
-            writer.append(appended[0])
-        with pytest.raises(ArchiveError):
-            writer.seal(event=181, at=1.0, reason="done")
-        return error, appended
-    return None, appended
+        errors.append(error)
+    return errors
+
+
+def test_a_lost_chunk_makes_a_gap_of_its_exchange(tmp_path: Path, exchange: Exchange, failing_disk: Any) -> None:
+    """A stream of which a part could not be written is never given as whole."""
+    now = 0.0
+    opened, chunks, ended = exchange(1, 1, chunks=2)
+    with ArchiveWriter.create(
+        tmp_path / "a.parity", kind="recording", facts={}, clock=lambda: now, disk=failing_disk(6, for_good=False, half=True)
+    ) as writer:
+        writer.append(opened)
+        writer.flush()
+        writer.append(chunks)
+        now = 5.0
+        with pytest.raises(ArchiveError, match="No space left"):
+            writer.tick()
+        assert writer.lost == 2
+        writer.append(ended)
+        writer.seal(event=6, at=1.0, reason="done")
+
+    archive = read(tmp_path / "a.parity")
+    assert archive.exchanges() == []
+    assert [(gap.reason, gap.exchange, gap.event) for gap in archive.gaps()] == [
+        (GapReason.NOT_WRITTEN, 1, 3),
+        (GapReason.NOT_WRITTEN, 1, 4),
+    ]
+    assert verify(tmp_path / "a.parity").good
+
+
+def test_losses_are_folded_when_they_are_many(exchange: Exchange) -> None:
+    """A disk that stays full costs bounded memory: runs of event numbers are joined, and no number or exchange is forgotten."""
+    losses = Losses()
+    for number in range(1, 5001):
+        for record in exchange(number, 3 * number - 2):
+            losses.add(record)
+    losses.add(Statistics(1.0, {}))
+
+    gaps = [gap for batch in _drain(losses) for gap in batch]
+
+    events = {event for gap in gaps if gap.event is not None for event in range(gap.event, gap.event + gap.count)}
+    assert events == set(range(1, 15001))
+    assert {gap.exchange for gap in gaps} - {None} == set(range(1, 5001))
+    assert len(gaps) < 10_001
+    assert len(losses) == 0
+
+
+def _drain(losses: Losses) -> Iterator[list[Gap]]:
+    for batch in losses.batches(64):
+        yield batch
+        losses.said(batch)
 
 
 def test_a_record_that_cannot_be_encoded_harms_nothing(tmp_path: Path) -> None:
