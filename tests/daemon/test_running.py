@@ -62,7 +62,7 @@ from pathlib import Path
 from replay.daemon import DaemonSpec, running
 folder = Path({str(bench.folder)!r})
 spec = DaemonSpec("tiny", "js", ("{{python}}", str(folder / "tiny.py"), "{{port}}", "-", "-"))
-with running(spec, workspace=folder / "state", port={free_port()}):
+with running(spec, workspace=folder / "state", port={free_port()}, scratch=folder / "scratch"):
     print("up", flush=True)
     signal.pause()
 """
