@@ -152,6 +152,10 @@ def replay(
     only: Annotated[int | None, typer.Option("--only", help="One exchange with all it depends on.")] = None,
     allow: Annotated[list[str] | None, typer.Option("--allow", help="A replay class or route that acts outside, or all; repeatable.")] = None,
     cell: Annotated[str, typer.Option("--cell", help="auto, namespace or mapped.")] = "auto",
+    known_secrets: Annotated[
+        Path | None, typer.Option("--known-secrets", help="A file of secrets that clients sent (a password), one a line.")
+    ] = None,
+    redaction_key: Annotated[Path | None, typer.Option("--redaction-key", help="The recorder's key, which hid those secrets.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent and left out.")] = False,
     salvage: SalvageOption = False,
 ) -> None:
@@ -171,6 +175,8 @@ def replay(
         cell=cell,
         dry_run=dry_run,
         salvage=salvage,
+        known_secrets=_lines(known_secrets),
+        redaction_key=redaction_key,
     )
     with progress() as told:
         result = replay_archive(order, told)
@@ -344,6 +350,15 @@ def runtime() -> None:
 
 def _missing(name: str) -> UsageError:
     return UsageError(f"`signet-parity {name}` is not built yet; see CHANGELOG.md for what is there")
+
+
+def _lines(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        return tuple(line for line in path.read_text("utf-8").splitlines() if line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the known secrets can't be read ({error})") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from replay.content import Number
 
-ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", "digest", "time-id", "token", "prefix"})
+ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "api-key-prefix", "bearer", "digest", "time-id", "token", "prefix"})
 """Kinds whose values a daemon makes and that must map one to one."""
 
 TIME_KINDS: Final = frozenset({"timestamp", "date", "epoch"})
@@ -56,6 +56,7 @@ _EPOCH_MS: Final = r"(?:1[4-9]|2[0-3])[0-9]{11}"
 _SHAPES: Final = rf"""
 (?<![0-9A-Za-z])(?:
   (?P<apikey>sig_sk_[0-9a-f]{{12}}_[A-Za-z0-9_-]{{43}}){_END}
+| (?P<keyprefix>sig_sk_[0-9a-f]{{12}})(?![0-9A-Za-z_-])
 | (?P<bearer>eyJ[A-Za-z0-9_-]{{17,2000}}\.[A-Za-z0-9_-]{{43}}){_END}
 | (?P<uuid>[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{4}}-[0-9a-fA-F]{{12}}){_END}
 | (?P<stamp>(?:19|20)[0-9]{{2}}-[01][0-9]-[0-3][0-9]
@@ -175,6 +176,8 @@ def _role(match: re.Match[str]) -> Role | None:
     match match.lastgroup:
         case "apikey":
             return Role("api-key")
+        case "keyprefix":
+            return Role("api-key-prefix")
         case "bearer":
             return Role("bearer")
         case "uuid":

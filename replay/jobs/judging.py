@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from replay.archive import Archive, read
+from replay.checks.secrets import FACT, find_secrets
 from replay.compare import Comparison, compare_archives, partners_of
 from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
 from replay.judge.canaries import Ground, Planted
@@ -75,7 +76,9 @@ def compare_run(
     """
     comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
     today = now.date()
-    judgement = judge(comparison.findings, basis.rules, basis.noise, today)
+    of_state = find_secrets(observed.facts.get(FACT), controls[0].facts.get(FACT) if controls else None)
+    findings = (*comparison.findings, *of_state)
+    judgement = judge(findings, basis.rules, basis.noise, today)
     progress("planting canaries", 0, 1)
     candidate = partners_of(recorded, observed)
     control = partners_of(recorded, controls[0]) if controls else None
@@ -90,7 +93,7 @@ def compare_run(
         seed=seed,
         tool=f"signet-parity {version('signet-parity')}",
         pairs=comparison.pairs,
-        findings=comparison.findings,
+        findings=findings,
         divergences=judgement.divergences,
         clusters=(),
         answers=_answers(comparison),
@@ -178,6 +181,8 @@ def _worst(run: Run) -> tuple[Pair, ...]:
     worst: dict[str, DifferenceClass] = {}
     for divergence in run.divergences:
         if divergence.verdict is Verdict.OPEN:
+            if divergence.finding.subject.kind != "exchange":
+                continue
             subject, found = divergence.finding.subject.id, divergence.finding.difference
             if subject not in worst or rank[found] < rank[worst[subject]]:
                 worst[subject] = found

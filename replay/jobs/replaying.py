@@ -22,6 +22,7 @@ from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run
 from replay.daemon.cell import RECORDED_PORT
 from replay.model import ParityError, Response, UsageError
 from replay.plan import plan
+from replay.redact import Redactor
 from replay.routes import REPLAY_CLASSES, by_name
 
 type Progress = Callable[[str, int, int], None]
@@ -45,6 +46,10 @@ class Order:
     cell: str = "auto"
     dry_run: bool = False
     salvage: bool = False
+    known_secrets: tuple[str, ...] = ()
+    """Secrets that clients sent (a login's password): put back in the place of their placeholders."""
+    redaction_key: Path | None = None
+    """The key of the recorder's installation, which made those placeholders."""
     extra_arguments: tuple[str, ...] = ()
     """Added to the daemon's command; the demo's faults."""
     scratch: Path | None = None
@@ -155,7 +160,7 @@ def _state(recorded: Archive, order: Order, scratch: Path) -> Path:
 
 def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scratch: Path) -> Replayed:
     job = scratch / "job.json"
-    job.write_text(json.dumps(_job(order)), "utf-8")
+    job.write_text(json.dumps(_job(recorded, order)), "utf-8")
     report = run_cell(
         spec,
         state=state,
@@ -163,7 +168,7 @@ def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scr
         player=[sys.executable, "-m", "replay.play", str(job)],
         scratch=scratch,
         kind=order.cell,  # type: ignore[arg-type]  # checked above
-        recorded_port=RECORDED_PORT,
+        recorded_port=_recorded_port(recorded),
         visible=[order.archive.absolute(), job.absolute(), *_code()],
         writable=[order.observed.absolute().parent],
     )
@@ -175,7 +180,7 @@ def _on_target(recorded: Archive, order: Order) -> Replayed:
     target = check_target(order.target, writes=order.writes, recorded_workspace=recorded_workspace(recorded))
     with tempfile.TemporaryDirectory(prefix="signet-parity-") as folder:
         job, facts = Path(folder) / "job.json", Path(folder) / "facts.json"
-        job.write_text(json.dumps({**_job(order), "reads_only": not target.writes}), "utf-8")
+        job.write_text(json.dumps({**_job(recorded, order), "reads_only": not target.writes}), "utf-8")
         told = {
             "kind": "url",
             "host": target.host,
@@ -189,7 +194,7 @@ def _on_target(recorded: Archive, order: Order) -> Replayed:
     return _result(recorded, order, done.returncode, None)
 
 
-def _job(order: Order) -> dict[str, Any]:
+def _job(recorded: Archive, order: Order) -> dict[str, Any]:
     return {
         "recorded": str(order.archive.absolute()),
         "observed": str(order.observed.absolute()),
@@ -197,7 +202,41 @@ def _job(order: Order) -> dict[str, Any]:
         "only": order.only,
         "salvage": order.salvage,
         "pace": _pace(order.pace),
+        "replacements": _replacements(recorded, order),
     }
+
+
+def _replacements(recorded: Archive, order: Order) -> dict[str, str]:
+    """
+    Give placeholder → secret for what the user knows.
+
+    Raises:
+        UsageError: there is no key, or it is not the one that the recording was redacted with.
+
+    """
+    if not order.known_secrets:
+        return {}
+    if order.redaction_key is None:
+        raise UsageError("known secrets are found by the recorder's redaction key; name its file with --redaction-key")
+    if not order.redaction_key.is_file():
+        raise UsageError(f"{order.redaction_key}: the recorder's redaction key is not there")
+    redactor = Redactor(order.redaction_key.read_bytes())
+    used = recorded.facts.get("redaction") or {}
+    if isinstance(used, dict) and used.get("key_id") not in {None, redactor.key_id}:
+        raise UsageError(f"{order.redaction_key}: is not the key that {order.archive} was redacted with (key id {used['key_id']})")
+    return {_placeholder(redactor, value): value for value in order.known_secrets if value}
+
+
+def _placeholder(redactor: Redactor, value: str) -> str:
+    body = json.dumps({"password": value}, ensure_ascii=False).encode()
+    clean, _ = redactor.request_body(body, "POST /api/auth/login")
+    return str(json.loads(clean or body)["password"])
+
+
+def _recorded_port(recorded: Archive) -> int:
+    daemon = recorded.facts.get("daemon")
+    port = daemon.get("port") if isinstance(daemon, dict) else None
+    return port if isinstance(port, int) else RECORDED_PORT
 
 
 def _code() -> list[Path]:
