@@ -90,9 +90,11 @@ def _numbers(recorded: Number, observed: Number, scene: Scene, place: Place) -> 
     key, path = place.key, place.path
     one, two = recorded.value, observed.value
     if recorded.integral != observed.integral:
-        if measured(key) and one >= 0 and two >= 0:
-            # A duration may be whole by chance only where both sides write floats, so the type itself stays a difference.
-            return Relating(DifferenceClass.SEMANTIC, "format", f"{type_name(recorded)} → {type_name(observed)}", "q-number-format")
+        fraction = observed if recorded.integral else recorded
+        if measured(key) and one >= 0 and two >= 0 and not float(fraction.value).is_integer():
+            # One writer may print 2 and 1.2 for two durations. A whole number spelt 2.0 is another writer's habit and stays a finding.
+            scene.tolerate("duration, whole beside fractional", path)
+            return None
         if one == two:
             return Relating(DifferenceClass.SEMANTIC, "format", f"{type_name(recorded)} → {type_name(observed)}", "q-number-format")
         return Relating(DifferenceClass.SEMANTIC, "value", f"{type_name(recorded)} → {type_name(observed)}")

@@ -113,6 +113,7 @@ def test_what_deepdiff_sees_is_seen() -> None:
         ({"id": A}, {"id": None}, [("type", "$.id")]),
         ({"durationMs": 3}, {"durationMs": "3"}, [("type", "$.durationMs")]),
         ({"durationMs": 3}, {"durationMs": -3}, [("value", "$.durationMs")]),
+        ({"durationMs": 3}, {"durationMs": 3.0}, [("format", "$.durationMs")]),
         ({"timeoutMs": 3}, {"timeoutMs": 4}, [("value", "$.timeoutMs")]),
     ],
 )
@@ -127,6 +128,7 @@ def test_each_kind_is_named(one: Any, two: Any, expected: list[tuple[str, str]])
         ({"id": A}, {"id": B}, "renamed id"),
         ({"t": "2023-11-14T22:13:25.123Z"}, {"t": "2023-11-15T22:13:26.456Z"}, "timestamp (ms,Z)"),
         ({"durationMs": 3}, {"durationMs": 900}, "duration or process fact"),
+        ({"durationMs": 3}, {"durationMs": 1.2}, "duration, whole beside fractional"),
         ({"t": f"memory {A} saved"}, {"t": f"memory {B} saved"}, "text around ids and times"),
         ({"t": "took 12 ms"}, {"t": "took 9 ms"}, "text around durations"),
         ({"x": 0.1 + 0.2}, {"x": 0.3}, "float, equal to 12 digits"),
