@@ -12,10 +12,11 @@ it. Exchanges that were opened in the archive before are gaps in the new one, to
 import itertools
 import logging
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from replay.redact import Redactor, redact_record
 
 QUEUE_BYTES_MAX = 256 * 1024 * 1024
 IDLE_SECONDS = 0.25
-RETRY_SECONDS = 2.0
+RETRY_SECONDS_MIN = 2.0
+RETRY_SECONDS_MAX = 60.0
+"""After trouble the disk is tried again in growing steps, and from the first step again once an archive has lasted that long."""
 _RECORD_BYTES = 512
 """What a queued record is taken to hold beside its bodies."""
 
@@ -64,8 +67,7 @@ class _Loss:
     records: int = 0
     why: str = ""
     retry_at: float = 0.0
-    said: int = 0
-    exchanges: set[int] = field(default_factory=set)
+    said: bool = False
 
 
 class Journal:
@@ -100,6 +102,12 @@ class Journal:
         self._opened: set[int] = set()
         """Exchanges that were opened in the present archive and have not ended."""
         self._loss = _Loss()
+        self._pause_s = RETRY_SECONDS_MIN
+        self._begun_at = 0.0
+        self._last_event = 0
+        """The highest event number that came by."""
+        self._floor = 0
+        """Up to here the present archive's first gap accounts for the event numbers."""
         self.lost = 0
         """Records that were not written, all in all."""
         self._thread = threading.Thread(target=self._run, name="parity-journal", daemon=True)
@@ -143,14 +151,15 @@ class Journal:
     # --- the thread's side ---
 
     def _run(self) -> None:
-        self._begin(None)
+        self._begin()
         for item in self._items():
             if isinstance(item, _Seal):
                 self._end(item)
                 return
             if isinstance(item, _Snapshot):
                 try:
-                    self._attempt(partial(self._pack, item), 1, item.event_before)
+                    self._attempt(partial(self._pack, item), 1)
+                    self._last_event = max(self._last_event, item.event_after)
                 finally:
                     item.done.set()
             elif isinstance(item, _Entry):
@@ -158,7 +167,7 @@ class Journal:
                     self._queued_bytes -= item.size
                 self._write(item)
             elif self._writer is not None:
-                self._attempt(self._writer.tick, 0, None)
+                self._attempt(self._writer.tick, 0)
 
     def _items(self) -> Iterator[_Entry | _Snapshot | _Seal | None]:
         """Give what comes; None where nothing came for a while, or too long ago the disk was last looked after."""
@@ -174,25 +183,28 @@ class Journal:
                 ticked = time.monotonic()
 
     def _write(self, entry: _Entry) -> None:
-        record = entry.record
+        record: Record | None = entry.record
         if self._redactor is not None:
             try:
-                record = redact_record(self._redactor, record, entry.route)
+                record = redact_record(self._redactor, entry.record, entry.route)
             except Exception as error:
                 # a bug of ours: what can't be redacted must not be written
                 logger.exception("parity: a record could not be redacted")
                 self._alarm(f"{self.path}: a record could not be redacted ({error!r}); it is counted as a gap")
                 self.lost += 1
                 for gap in _stand_ins(entry.record, "could not be redacted"):
-                    self._attempt(partial(self._append, gap), 1, gap.event)
-                return
-        self._attempt(partial(self._append, record), 1, _event(record))
+                    self._attempt(partial(self._append, gap), 1)
+                record = None
+        if record is not None:
+            self._attempt(partial(self._append, record), 1)
+        self._last_event = max(self._last_event, _last_event(entry.record))
 
     def _append(self, record: Record) -> None:
         assert self._writer is not None
         if isinstance(record, Chunks | Ended) and record.exchange not in self._opened:
             for gap in _stand_ins(record, "its beginning was not written here"):
-                self._writer.append(gap)
+                if gap.event is None or gap.event > self._floor:
+                    self._writer.append(gap)
             return
         self._writer.append(record)
         if isinstance(record, Opened):
@@ -210,9 +222,9 @@ class Journal:
             left_out=item.left_out,
         )
 
-    def _attempt(self, act: Callable[[], object], records: int, event: int | None) -> None:
+    def _attempt(self, act: Callable[[], object], records: int) -> None:
         """Do something with the archive; where the disk refuses, count *records* as lost and say so."""
-        if self._writer is None and not self._begin(event):
+        if self._writer is None and not self._begin():
             self._lose(records)
             return
         try:
@@ -223,29 +235,33 @@ class Journal:
             logger.exception("parity: a record could not be written")
             self._break(f"{self.path}: {error!r}", records)
 
-    def _begin(self, event: int | None) -> bool:
+    def _begin(self) -> bool:
         """Make the archive, or after a break the next one; False where that is not yet possible."""
         if time.monotonic() < self._loss.retry_at:
             return False
-        again = self._begun
-        path = _next_path(self.path) if again else self.path
-        facts = {**self._facts, "continues": self.path.name} if again else self._facts
+        path = _next_path(self.path) if self._begun else self.path
+        facts = {**self._facts, "continues": self.path.name} if self._begun else self._facts
+        fresh = not path.exists()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             writer = self._create(path, kind="recording", facts=facts)
-            if (again or self._loss.records) and event is not None and event > 1:
+            if self._last_event:
                 # before anything else, so that event numbers have no hole
-                writer.append(Gap(GapReason.NOT_WRITTEN, event=1, count=event - 1, detail=f"in {self.path.name}, or lost: {self._loss.why}"))
+                where = f"in {self.path.name}, or lost" if self._begun else "lost"
+                writer.append(Gap(GapReason.NOT_WRITTEN, event=1, count=self._last_event, detail=f"{where}: {self._loss.why}"))
         except (ParityError, OSError) as error:
-            self._loss.why = str(error)
-            self._loss.retry_at = time.monotonic() + RETRY_SECONDS
+            if fresh:
+                shutil.rmtree(path, ignore_errors=True)  # nothing was written to it
+            self._loss.why = self._loss.why or str(error)
+            self._postpone()
             if not self._loss.said:
-                self._loss.said = 1
+                self._loss.said = True
                 self._alarm(f"{error}; traffic passes, and is not recorded")
             return False
-        if again:
+        if self._begun:
             self._alarm(f"recording goes on in {path}; {self._loss.records} records before it were not written")
-        self._writer, self._begun, self.path, self._loss, self._opened = writer, True, path, _Loss(), set()
+        self._writer, self._begun, self._begun_at, self._floor = writer, True, time.monotonic(), self._last_event
+        self.path, self._loss, self._opened = path, _Loss(), set()
         return True
 
     def _break(self, why: str, records: int) -> None:
@@ -256,10 +272,16 @@ class Journal:
                 writer.close()
             except ParityError as error:
                 why = f"{why}; {error}"
-        self._begun = True
-        self._loss = _Loss(why=why, retry_at=time.monotonic() + RETRY_SECONDS, said=1)
+        if time.monotonic() - self._begun_at > RETRY_SECONDS_MAX:
+            self._pause_s = RETRY_SECONDS_MIN
+        self._loss = _Loss(why=why, said=True)
+        self._postpone()
         self._lose(records)
         self._alarm(f"{why}; traffic passes, and is not recorded until the disk takes it again")
+
+    def _postpone(self) -> None:
+        self._loss.retry_at = time.monotonic() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, RETRY_SECONDS_MAX)
 
     def _lose(self, records: int) -> None:
         self._loss.records += records
@@ -267,7 +289,7 @@ class Journal:
 
     def _end(self, item: _Seal) -> None:
         self._loss.retry_at = 0.0
-        self._attempt(lambda: self._seal(item), 0, item.event)
+        self._attempt(partial(self._seal, item), 0)
         if self._loss.records:
             self._alarm(f"{self.path}: {self._loss.records} records were not written ({self._loss.why})")
 
@@ -284,16 +306,16 @@ def _stand_ins(record: Record, why: str = "could not be held or written") -> tup
     if isinstance(record, Chunks):
         return tuple(Gap(GapReason.NOT_WRITTEN, event=chunk.event, exchange=exchange, detail=f"stream chunk: {why}") for chunk in record.chunks)
     what = "request" if isinstance(record, Opened) else "end of exchange" if isinstance(record, Ended) else type(record).__name__
-    gaps = [Gap(GapReason.NOT_WRITTEN, event=_event(record), exchange=exchange, detail=f"{what}: {why}")]
+    gaps = [Gap(GapReason.NOT_WRITTEN, event=_last_event(record) or None, exchange=exchange, detail=f"{what}: {why}")]
     if isinstance(record, Ended) and record.headers_event is not None:
         gaps.insert(0, Gap(GapReason.NOT_WRITTEN, event=record.headers_event, exchange=exchange, detail=f"head of an answer: {why}"))
     return tuple(gaps)
 
 
-def _event(record: Record) -> int | None:
+def _last_event(record: Record) -> int:
     if isinstance(record, Chunks):
-        return record.chunks[0].event
-    return getattr(record, "event", None)
+        return record.chunks[-1].event
+    return getattr(record, "event", None) or 0
 
 
 def _size(record: Record) -> int:

@@ -165,8 +165,12 @@ class Recorder:
         if journal is None:
             self.stopped = True
             return
-        while self._open:
-            self._end_stopped(self._open.popitem()[1])
+        for opened in list(self._open.values()):
+            try:
+                self._end_stopped(opened)
+            except Exception as error:
+                logger.exception("parity: an open exchange could not be ended")
+                self.count_failure("done", error, opened.flow)
         self.stopped = True
         if self._snapshot is not None:
             await asyncio.to_thread(self._snapshot.join, 60.0)
@@ -186,22 +190,13 @@ class Recorder:
             self._put(Gap(GapReason.SKIPPED, detail="a request that was replayed from within the proxy"))
             return
         self.start()
-        event = next(self._events)
         request = request_of(flow, with_body=False)
+        connection, lane = connection_of(flow), self._lane(flow)
         route = match(request.method.decode("latin-1"), request.target.decode("latin-1")).name
-        opened = _Open(flow, next(self._exchanges), route)
-        self._open[flow.id] = opened
-        self._put(
-            Opened(
-                exchange=opened.exchange,
-                event=event,
-                at=flow.request.timestamp_start,
-                connection=connection_of(flow),
-                request=request,
-                lane=self._lane(flow),
-            ),
-            route,
-        )
+        # numbers are drawn when nothing can fail any more, so that none is lost
+        opened = self._open[flow.id] = _Open(flow, next(self._exchanges), route)
+        event = next(self._events)
+        self._put(Opened(opened.exchange, event, flow.request.timestamp_start, connection, request, lane), route)
 
     @_guarded
     def request(self, flow: http.HTTPFlow) -> None:
@@ -216,9 +211,9 @@ class Recorder:
         opened = self._open.get(flow.id)
         if opened is None or flow.response is None:
             return
+        opened.streamed = is_stream(flow.response)
         opened.headers_event = next(self._events)
-        if is_stream(flow.response):
-            opened.streamed = True
+        if opened.streamed:
             flow.response.stream = functools.partial(self._tee, flow.id)
 
     @_guarded
@@ -265,22 +260,23 @@ class Recorder:
         opened = self._open.pop(flow.id, None) if isinstance(flow, http.HTTPFlow) else None
         exchange = opened.exchange if opened else None
         self._alarm(f"the recorder's {hook} failed ({error!r}); exchange {exchange} is counted as a gap")
-        self._put(Gap(GapReason.NOT_WRITTEN, exchange=exchange, detail=f"the recorder's {hook} failed: {error!r}"))
+        event = opened.headers_event if opened else None
+        self._put(Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=f"the recorder's {hook} failed: {error!r}"))
 
     def _tee(self, flow_id: str, data: bytes) -> bytes:
         """Keep a chunk and give it on; must not raise, or the client would lose it."""
         opened = self._open.get(flow_id)
         if data and opened is not None and not self.stopped:
             try:
-                chunk = Chunk(next(self._events), time.time(), bytes(data))
-                self._put(Chunks(opened.exchange, (chunk,)), opened.route)
+                at, kept = time.time(), bytes(data)
+                self._put(Chunks(opened.exchange, (Chunk(next(self._events), at, kept),)), opened.route)
             except Exception as error:
                 logger.exception("parity: a chunk was lost")
                 self._alarm(f"a chunk of exchange {opened.exchange} was lost ({error!r})")
         return data
 
     def _end(self, flow: http.HTTPFlow, error: str | None) -> None:
-        opened = self._open.pop(flow.id, None)
+        opened = self._open.get(flow.id)
         if opened is None:
             return
         outcome: Outcome
@@ -294,7 +290,9 @@ class Recorder:
             outcome = NoResponse(error or "the proxy answered by itself")
             end = end_of(error or "", answered=False)
         at = flow.error.timestamp if flow.error else flow.response.timestamp_end if flow.response else None
-        self._put(self._ended(opened, end, outcome, at or time.time(), note), opened.route)
+        record = self._ended(opened, end, outcome, at or time.time(), note)
+        del self._open[flow.id]
+        self._put(record, opened.route)
 
     def _ended(self, opened: _Open, end: EndReason, outcome: Outcome, at: float, note: str) -> Ended:
         flow = opened.flow

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from replay.archive import ArchiveWriter, read
+from replay.archive import ArchiveWriter, read, verify
 from replay.capture.journal import Journal
 from replay.model import ArchiveError, Chunk, Chunks, Connection, Ended, EndReason, Gap, GapReason, Opened, Record, Request, Response
 from replay.redact import Redactor
@@ -86,6 +86,7 @@ def test_a_full_queue_is_counted(tmp_path: Path) -> None:
     assert journal.seal(event=7, at=1.0, reason="test")
     archive = read(tmp_path / "a.parity")
     assert numbers(list(archive.records())) == list(range(1, 8))
+    assert verify(archive.path).good
     assert journal.lost == 2
     assert len(alarms) == 1
     assert {gap.reason for gap in archive.gaps() if gap.event} == {GapReason.NOT_WRITTEN}
@@ -107,13 +108,16 @@ def test_after_a_break_recording_goes_on(tmp_path: Path) -> None:
     journal.start()
     journal.put(opened(1, 1))
     journal.put(Chunks(1, (Chunk(3, 1.0, b"x"),)))
-    journal.put(ended(1, 4))
-    assert journal.seal(event=5, at=1.0, reason="test")
+    journal.put(Chunks(1, (Chunk(4, 1.0, b"x"),)))
+    journal.put(Gap(GapReason.SKIPPED, detail="without a number"))
+    journal.put(ended(1, 5))
+    assert journal.seal(event=6, at=1.0, reason="test")
     assert broken
     assert "no space left" in alarms[0]
     archive = read(tmp_path / "a-2.parity")
     assert archive.facts["continues"] == "a.parity"
-    assert numbers(list(archive.records())) == [1, 2, 3, 4, 5]
+    assert numbers(list(archive.records())) == [1, 2, 3, 4, 5, 6]
+    assert verify(archive.path).good
     assert journal.lost >= 1
 
 
@@ -134,3 +138,18 @@ def test_what_cannot_be_redacted_is_not_written(tmp_path: Path) -> None:
     assert numbers(records) == [1, 2, 3, 4]
     assert SECRET not in repr(records).encode()
     assert alarms
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Where not even the folder can be made, the alarm is given once, and all records are counted as lost."""
+    (tmp_path / "file").touch()
+    alarms: list[str] = []
+    journal = Journal(tmp_path / "file" / "a.parity", {}, None, alarms.append)
+    journal.start()
+    journal.put(opened(1, 1))
+    journal.put(ended(1, 3))
+    assert not journal.seal(event=4, at=1.0, reason="test")
+    assert journal.lost == 2
+    assert "not recorded" in alarms[0]
+    assert "2 records were not written" in alarms[-1]
+    assert len(alarms) == 2

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from replay.archive import Archive, read
-from replay.model import ArchiveError, Ended, EndReason, Exchange, GapReason, NoResponse, Opened, Response
+from replay.archive import Archive, read, verify
+from replay.model import ArchiveError, EndReason, Exchange, GapReason, NoResponse, Response
 
 KEY = "sig_sk_0123456789ab_" + "Ss9-_" * 8 + "xyz"
 type Eventually = Callable[[Callable[[], Any]], Any]
@@ -96,18 +96,9 @@ def test_a_bare_recording(launch: Any, tmp_path: Path) -> None:
     text = everything(archive)
     for secret in (KEY[20:], "Tt0-_Tt0-_", "hunter2"):
         assert secret not in text
-    events = sorted(
-        event
-        for record in archive.records()
-        for event in (
-            [record.event, *([record.headers_event] if record.headers_event else [])]
-            if isinstance(record, Ended)
-            else [record.event]
-            if isinstance(record, Opened)
-            else [chunk.event for chunk in getattr(record, "chunks", ())]
-        )
-    )
-    assert events == list(range(1, len(events) + 1))
+    found = verify(path)
+    assert found.good
+    assert found.suspects == ()
     key = tmp_path / "config" / "signet-parity" / "redaction.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert key.read_bytes() not in (path / "manifest.json").read_bytes()
@@ -150,6 +141,8 @@ def test_kill_leaves_every_whole_block(launch: Any, tmp_path: Path, eventually: 
         read(path)
     archive = read(path, salvage=True)
     assert archive.salvaged
+    assert not verify(path).sealed
+    assert verify(path).problems
     assert [item.request.target for item in archive.exchanges() if item.end is EndReason.COMPLETE] == [b"/before"]
     assert GapReason.CUT in [gap.reason for gap in archive.gaps()]
 
@@ -298,3 +291,38 @@ def test_a_disk_that_refuses(launch: Any, tmp_path: Path, policy: str, code: int
     else:
         assert proxy.wait() == code
     assert salvaged(tmp_path / "out.parity") is not None
+
+
+@pytest.mark.slow
+def test_a_client_that_gives_up_waiting(launch: Any, tmp_path: Path) -> None:
+    """A client that leaves before the daemon answers is on record as that: no answer, and not the proxy's doing."""
+    proxy = launch("--set", "parity_output=out.parity")
+    waiting = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    waiting.request("GET", "/hang")
+    proxy.wait_for("server connect")
+    waiting.close()
+    proxy.wait_for("Client disconnected")
+    assert proxy.end() == 0
+    [found] = read(tmp_path / "out.parity").exchanges()
+    assert isinstance(found.outcome, NoResponse)
+    assert found.end is EndReason.CLIENT_LEFT
+    assert found.request.body == b""
+
+
+@pytest.mark.slow
+def test_a_failing_hook_is_counted(launch: Any, tmp_path: Path) -> None:
+    """A fault of the recorder's own costs a counted gap and an alarm, never the client's answer."""
+    script = tmp_path / "faulty.py"
+    script.write_text(
+        "import replay.capture.recorder as recorder\n"
+        "from addons.record import configure, load, running\n"
+        "def fail(*args, **kwargs): raise RuntimeError('planted')\n"
+        "recorder.response_of = fail\n"
+    )
+    proxy = launch("--set", "parity_output=out.parity", script=script)
+    assert proxy.ask("GET", "/x")[0] == 200
+    assert proxy.end() == 0
+    assert "planted" in proxy.output
+    archive = read(tmp_path / "out.parity")
+    assert GapReason.NOT_WRITTEN in [gap.reason for gap in archive.gaps()]
+    assert verify(archive.path).problems == ()

@@ -271,3 +271,20 @@ def test_the_real_recordings_agree(samples: Path, tmp_path: Path) -> None:
     assert len(left) == len(right) == 335
     assert [item.request.method for item in left] == [item.request.method for item in right]
     assert [item.request.target.count(b"/") for item in left] == [item.request.target.count(b"/") for item in right]
+
+
+@pytest.mark.samples
+def test_the_real_workspace_is_attached(samples: Path, tmp_path: Path) -> None:
+    """The workspace of the real recording, a tar with one folder at its top, becomes the archive's snapshot."""
+    report = import_mitm(
+        samples / "rust-first-half.mitm.xz",
+        tmp_path / "a.parity",
+        first=1,
+        snapshot=samples / "workspace.tar.xz",
+        workspace="/tmp/ws-js",  # noqa: S108 - where it was recorded
+    )
+    assert report.snapshot_files is not None
+    assert report.snapshot_files > 30
+    extracted = read(tmp_path / "a.parity").extract_snapshot(1, tmp_path / "out")
+    assert (tmp_path / "out" / "agent.yaml").is_file()
+    assert extracted.files == report.snapshot_files
