@@ -12,7 +12,7 @@ it is becomes text or binary with a note, never an error.
 from replay.content.align import Alignment, Pairing, align
 from replay.content.parse import Content, parse
 from replay.content.paths import child, strings, walk
-from replay.content.rewrite import rewrite, rewrite_target, rewrite_text
+from replay.content.rewrite import Replace, rewrite, rewrite_target, rewrite_text
 from replay.content.sse import Event, read_events
 from replay.content.values import Number, Value, dump, embedded, load
 
@@ -22,6 +22,7 @@ __all__ = [
     "Event",
     "Number",
     "Pairing",
+    "Replace",
     "Value",
     "align",
     "child",

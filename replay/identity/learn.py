@@ -6,7 +6,8 @@ How this works
 Objects are walked by key, strings are compared by their skeletons (the text with ids and times blanked): where these are equal, the
 spans stand for each other. Lists are the hard part: order and membership differ from run to run, so position proves nothing. Their
 items are paired by what they say with ids and times blanked, in passes from strict to lenient: items whose id is bound already, items
-whose whole content is the same, items that are the same but for numbers, items with the same name or text. Where several items say
+whose whole content is the same, items that are the same but for numbers, items of
+unknown id with the same name or text. Where several items say
 the same, they are paired in order if both sides have equally many, and what is bound there is *weak*. What is left is not bound.
 
 Ids that the client chose (they stood in a request before any answer held them) are the same on both sides and are never bound.
@@ -163,7 +164,7 @@ class _Walker:
             (self._own_id_left, self._own_id_right),
             (lambda item: self._canon(item, back=False), lambda item: self._canon(item, back=True)),
             (lambda item: self._canon(item, back=False, numbers=False), lambda item: self._canon(item, back=True, numbers=False)),
-            (self._name, self._name),
+            (self._name_left, self._name_right),
         )
         for key_left, key_right in passes:
             if not rest_left or not rest_right:
@@ -210,6 +211,14 @@ class _Walker:
     def _key_right(self, key: str) -> Hashable:
         return self._text_key(key, back=True)
 
+    def _name_left(self, item: Value) -> Hashable:
+        return None if self._own_id_left(item) is not None else self._name(item)
+
+    def _name_right(self, item: Value) -> Hashable:
+        own = _own_id(item)
+        known = own is not None and (own in self._chosen or self._bindings.recorded_for(own) is not None)
+        return None if known else self._name(item)
+
     def _name(self, item: Value) -> Hashable:
         if not isinstance(item, dict):
             return None
@@ -224,8 +233,7 @@ class _Walker:
         match item:
             case dict():
                 members = (
-                    (self._text_key(name, back=back), self._canonical(below, name, back=back, numbers=numbers))
-                    for name, below in item.items()
+                    (self._text_key(name, back=back), self._canonical(below, name, back=back, numbers=numbers)) for name, below in item.items()
                 )
                 return dict(sorted(members, key=lambda member: member[0]))
             case list():

@@ -161,7 +161,7 @@ def _orphaned(exchange: Exchange, births: Births, left_out: dict[int, Gap], rout
 def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Births, routes: dict[int, Route]) -> Iterable[Step]:
     ends = sorted(exchange.ended_event for exchange in kept)
     planned = {exchange.id for exchange in kept}
-    last_on: dict[str, int] = {}
+    last_on: dict[str, Exchange] = {}
     pauses = _pauses(everything)
     unsettled = False
     for exchange in kept:
@@ -175,17 +175,18 @@ def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Bir
             for giver in [next((number for number in births.givers(word, exchange.opened_event) if number in planned), None)]
             if giver is not None
         ]
+        before = last_on.get(exchange.connection.client)
         yield Step(
             exchange=exchange,
             route=routes[exchange.id],
             after=bisect_left(ends, exchange.opened_event),
             leave_after=bisect_left(ends, exchange.ended_event),
-            previous=last_on.get(exchange.connection.client),
+            previous=None if before is None or before.ended_event > exchange.ended_event else before.id,
             needs=tuple(needs),
             pause_s=pause_s,
             settles=settles,
         )
-        last_on[exchange.connection.client] = exchange.id
+        last_on[exchange.connection.client] = exchange
         unsettled = unsettled or routes[exchange.id].replay_class in WRITES
 
 

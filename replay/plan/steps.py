@@ -26,7 +26,7 @@ class Step:
     leave_after: int
     """How many of them must have ended before this one may be left, where the client left it."""
     previous: int | None
-    """The exchange before it on the same client connection."""
+    """The exchange before it on the same client connection; None also where that one outlasted it."""
     needs: tuple[Need, ...] = ()
     """Ids that must be known first, or their exchanges be over."""
     pause_s: float = 0.0

@@ -28,6 +28,8 @@ class Link:
         self._writer: asyncio.StreamWriter | None = None
         self.opened = 0
         """How many connections were made."""
+        self.busy = False
+        """Whether a request was sent and its answer is not over."""
         self.reused = False
         """Whether the last request went over a connection that had served one before."""
 
@@ -49,6 +51,7 @@ class Link:
     def send(self, raw: bytes) -> None:
         """Send a request's bytes. The link must be ready."""
         assert self._writer is not None
+        self.busy = True
         self._writer.write(raw)
 
     async def receive(self, answer: AnswerReader, progress: Callable[[], None]) -> str:
@@ -75,6 +78,7 @@ class Link:
             progress()
             if trouble:
                 break
+        self.busy = False
         if trouble or not answer.keeps_alive:
             await self.close()
         return trouble
@@ -82,6 +86,7 @@ class Link:
     async def close(self) -> None:
         """Close the connection; the next request makes a new one."""
         writer, self._writer, self._reader = self._writer, None, None
+        self.busy = False
         if writer is not None:
             writer.close()
             try:

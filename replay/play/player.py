@@ -61,6 +61,7 @@ class Player:
         self._clock = clock
         self._quiet = Quiet(facts.drained, clock)
         self._links: dict[str, Link] = {}
+        self._all_links: list[Link] = []
         self._used_at: dict[str, float] = {}
         self._wants_fresh: set[str] = set()
         self._done: set[int] = set()
@@ -88,13 +89,13 @@ class Player:
                     await self._walk(step, tasks, started)
                     _tell(f"{number} of {len(self._plan.steps)} sent", last=number == len(self._plan.steps))
         finally:
-            for link in self._links.values():
+            for link in self._all_links:
                 await link.close()
         for step in self._plan.steps:
             if step.exchange.id not in self._observed.ended and step.exchange.id not in self._observed.gaps:
                 reason, detail = self._over or (GapReason.NOT_OBSERVED, "its end was not seen")
                 self._observed.gap(reason, step.exchange.id, detail)
-        self.counts["connections"] = sum(link.opened for link in self._links.values())
+        self.counts["connections"] = sum(link.opened for link in self._all_links)
         self.counts["bindings"] = len(self._bindings)
         self.counts["contradictions"] = len(self._bindings.contradictions)
         self._observed.append(Statistics(self._clock(), dict(self.counts)))
@@ -145,17 +146,21 @@ class Player:
         if self._job.pace != "asap":
             factor = 1.0 if isinstance(self._job.pace, str) else float(self._job.pace)
             due = started + (step.exchange.started_at - self._plan.steps[0].exchange.started_at) / factor
-            await asyncio.sleep(max(0.0, due - self._clock()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - self._clock())):
+                    await self._until(lambda: False)
 
     async def _send(self, step: Step) -> Conversation | None:
         exchange = step.exchange
         client = exchange.connection.client
-        link = self._links.setdefault(client, Link(self._facts.host, self._facts.port))
+        link = self._links.get(client)
+        if link is None or link.busy:  # busy: the one before on this connection outlasted it when it was recorded
+            link = self._links[client] = Link(self._facts.host, self._facts.port)
+            self._all_links.append(link)
         rewritten = self._rewriter.rewrite(exchange)
         connection = Connection(client=client, peer=exchange.connection.peer)
         for number in range(1, _CONNECT_TRIES + 1):
-            opened_at = self._clock()
-            fresh = client in self._wants_fresh or self._is_stale(step, opened_at)
+            fresh = client in self._wants_fresh or self._is_stale(step, self._clock())
             try:
                 if fresh:
                     await link.close()
@@ -169,7 +174,7 @@ class Player:
                 await asyncio.sleep(_CONNECT_AGAIN_S)
                 continue
             break
-        observation = self._observed.open(exchange.id, self._clock(), rewritten.request, connection)
+        observation = self._observed.open(exchange.id, self._clock(), rewritten.shown, connection)
         conversation = Conversation(step, link, observation, self._bindings, self._plan.chosen, clock=self._clock, taught=self._notify)
         conversation.notes.extend(rewritten.notes)
         conversation.notes.extend(self._unrenewed(step))
@@ -229,12 +234,11 @@ class Player:
     def _write(self, conversation: Conversation) -> None:
         step, outcome = conversation.step, conversation.outcome
         client = step.exchange.connection.client
-        link = self._links[client]
         self._used_at[client] = self._clock()
         if step.route.replay_class == "static" or (isinstance(outcome, Response) and outcome.status >= 300):
             # After a static file, or an answer given before the request was read, the daemon may drop the next request unseen.
             self._wants_fresh.add(client)
-        conversation.write(server=f"{client}/{link.opened}")
+        conversation.write(server=f"{client}/{conversation.link.opened}")
         for binding in conversation.new:
             self._observed.append(binding)
         self.counts["retried"] += conversation.retried

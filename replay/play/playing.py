@@ -12,6 +12,7 @@ from replay.play.job import CellFacts, Job
 from replay.play.observed import Observed
 from replay.play.player import Player
 from replay.play.rewriting import Rewriter, read_auth_secret
+from replay.workspace.secret_forms import secret_forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
         player = Player(planned, job, facts, observed, rewriter=rewriter, bindings=bindings, clock=clock)
         complete = await player.run()
         writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=dict(player.counts))
+        if facts.workspace:
+            writer.note(secrets=secret_forms(Path(facts.workspace)))
         observed.seal("complete" if complete else "incomplete")
     return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, dict(player.counts))
 

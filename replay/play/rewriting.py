@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from replay.content import rewrite, rewrite_target
+from replay.content import Replace, rewrite, rewrite_target, rewrite_text
 from replay.identity import Bindings
 from replay.model import Exchange, ParityError, Request, Response
 from replay.workspace import tokens
@@ -20,6 +20,9 @@ class Rewritten:
     """A request ready to be sent, and what was done to it."""
 
     request: Request
+    """What is sent."""
+    shown: Request
+    """What is written down: the same, but for placeholders of secrets, which stay placeholders."""
     replaced: int
     notes: tuple[str, ...] = ()
 
@@ -35,10 +38,17 @@ class Rewriter:
 
     def rewrite(self, exchange: Exchange) -> Rewritten:
         """Give the request of an exchange as it goes to this daemon."""
-        request = exchange.request
         notes: list[str] = []
-        target, count = rewrite_target(request.target, self._replace)
-        body, changed = rewrite(request.body or b"", request.header(b"content-type"), self._replace)
+        shown, count = self._rewritten(exchange, self._bindings.edits, notes)
+        if not self._replacements:
+            return Rewritten(shown, shown, count, tuple(notes))
+        sent, count = self._rewritten(exchange, self._replace, [])
+        return Rewritten(sent, shown, count, tuple(notes))
+
+    def _rewritten(self, exchange: Exchange, replacing: Replace, notes: list[str]) -> tuple[Request, int]:
+        request = exchange.request
+        target, count = rewrite_target(request.target, replacing)
+        body, changed = rewrite(request.body or b"", request.header(b"content-type"), replacing)
         count += changed
         headers: list[tuple[bytes, bytes]] = []
         for name, value in request.headers:
@@ -47,13 +57,13 @@ class Rewriter:
             if lower == b"content-length":
                 new = str(len(body)).encode() if changed else value
             elif lower not in _KEPT:
-                new = self._header(lower, value, exchange, notes)
+                new = self._header(lower, value, exchange, replacing, notes)
                 count += new != value
             headers.append((name, new))
         if body and request.header(b"content-length") is None and request.header(b"transfer-encoding") is None:
             headers.append((b"Content-Length", str(len(body)).encode()))
             notes.append("content-length added: the recorded request does not say how long its body is")
-        return Rewritten(replace(request, target=target, headers=tuple(headers), body=body), count, tuple(notes))
+        return replace(request, target=target, headers=tuple(headers), body=body), count
 
     def _replace(self, text: str) -> str | list[tuple[int, int, str]] | None:
         if not any(placeholder in text for placeholder in self._replacements):
@@ -62,7 +72,7 @@ class Rewriter:
             text = text.replace(placeholder, value)
         return self._bindings.rewrite_text(text)
 
-    def _header(self, name: bytes, value: bytes, exchange: Exchange, notes: list[str]) -> bytes:
+    def _header(self, name: bytes, value: bytes, exchange: Exchange, replacing: Replace, notes: list[str]) -> bytes:
         text = value.decode("latin-1")
         if name in {b"authorization", b"x-api-key"}:
             bearer = _BEARER.fullmatch(text)
@@ -70,10 +80,8 @@ class Rewriter:
                 minted = self._mint(bearer[2], exchange, notes)
                 if minted is not None:
                     return f"{bearer[1]}{minted}".encode("latin-1")
-        new = self._bindings.rewrite_text(text)
-        for placeholder, put in self._replacements.items():
-            new = new.replace(placeholder, put)
-        return new.encode("latin-1", "replace") if new != text else value
+        new, changed = rewrite_text(text, replacing)
+        return new.encode("latin-1", "replace") if changed else value
 
     def _mint(self, token: str, exchange: Exchange, notes: list[str]) -> str | None:
         """Sign a token's claims again, its times moved to the replay's now; None where it is none, or was refused when it was recorded."""

@@ -109,9 +109,7 @@ def test_embedded_only_takes_objects_and_lists() -> None:
     assert embedded('"x"') is None
 
 
-@given(
-    st.binary(max_size=300), st.sampled_from([None, JSON, b"text/plain", b"text/event-stream", b"application/x-ndjson", b"image/png", b";"])
-)
+@given(st.binary(max_size=300), st.sampled_from([None, JSON, b"text/plain", b"text/event-stream", b"application/x-ndjson", b"image/png", b";"]))
 def test_parse_is_total(body: bytes, media: bytes | None) -> None:
     """Any bytes under any media type are read without an error, and so are their strings."""
     content = parse(body, media)

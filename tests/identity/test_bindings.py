@@ -13,9 +13,7 @@ def test_rewrites_by_exact_spans_in_one_pass() -> None:
     assert bindings.bind("uuid", A, B, 1, "$.id") is None
     assert bindings.bind("uuid", B, A, 2, "$.id") is None
     bindings.bind("token", "htr3alsu75ehacpv", "carfgd5umvw5fuoy", 2, "$.token")
-    assert (
-        bindings.rewrite_text(f"/x/{A}/{B}?t=htr3alsu75ehacpv&u=xhtr3alsu75ehacpv") == f"/x/{B}/{A}?t=carfgd5umvw5fuoy&u=xhtr3alsu75ehacpv"
-    )
+    assert bindings.rewrite_text(f"/x/{A}/{B}?t=htr3alsu75ehacpv&u=xhtr3alsu75ehacpv") == f"/x/{B}/{A}?t=carfgd5umvw5fuoy&u=xhtr3alsu75ehacpv"
     assert bindings.rewrite_back(f"{A} {B} carfgd5umvw5fuoy") == f"{B} {A} htr3alsu75ehacpv"
     assert bindings.observed_for(A) == B
     assert bindings.recorded_for(B) == A

@@ -54,6 +54,15 @@ def test_bound_ids_lead_the_alignment() -> None:
     assert bindings.observed_for(R2) == O2
 
 
+def test_known_ids_are_not_paired_by_name() -> None:
+    """Two items whose ids are known to stand for others say nothing about each other, though their texts are equal."""
+    bindings = Bindings()
+    bindings.bind("uuid", R1, O1, 1, "$.id")
+    bindings.bind("uuid", R2, O2, 2, "$.id")
+    learn(answer([{"id": R1, "content": "x", "n": 1}, {}]), answer([{"id": O2, "content": "x", "n": 2}, {}]), bindings, 3)
+    assert bindings.contradictions == []
+
+
 def test_ambiguous_items_are_paired_by_order_weakly() -> None:
     """Items that say the same pair by order if equally many, marked; otherwise not at all."""
     bindings = Bindings()

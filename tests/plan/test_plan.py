@@ -50,7 +50,7 @@ def test_the_frontier_follows_ends_and_starts() -> None:
     plan = make_plan([exchange(1, 1, 6), exchange(2, 2, 3), exchange(3, 4, 5), exchange(4, 7, 8)])
     assert after(plan) == {1: 0, 2: 0, 3: 1, 4: 3}
     assert [step.leave_after for step in plan.steps] == [2, 0, 1, 3]
-    assert [step.previous for step in plan.steps] == [None, 1, 2, 3]
+    assert [step.previous for step in plan.steps] == [None, None, 2, 3]
 
 
 def test_ids_are_needed_from_their_first_giver() -> None:

@@ -5,11 +5,13 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from replay.archive import read
 from replay.model import EndReason, GapReason, NoResponse, Response
 from replay.play import Drained
 from replay.workspace import tokens
@@ -413,5 +415,116 @@ def test_as_a_process(bench: Any, tmp_path: Path) -> None:
         code, said = await start(str(job), str(facts))
         assert code == 2
         assert "unknown 'pase'" in said
+
+    asyncio.run(run())
+
+
+def test_secrets_are_sent_but_not_written(bench: Any) -> None:
+    """A placeholder is replaced on the wire only: the observed archive keeps the placeholder."""
+    tape = bench.tape()
+    tape.ask(1, "POST", "/api/auth/login", {}, {"username": "admin", "password": "PLACEHOLDER-1"})
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            _, observed = await bench.play(tape, daemon.port, replacements={"PLACEHOLDER-1": "fixture-password"})
+        assert b"fixture-password" in daemon.asked[0].body
+        (login,) = observed.exchanges()
+        assert b"PLACEHOLDER-1" in login.request.body
+        assert b"fixture-password" not in login.request.body
+
+    asyncio.run(run())
+
+
+def test_a_mapped_cell(bench: Any) -> None:
+    """Where the workspace lies elsewhere its path is mapped in requests, and /mcp is left out while the recorded port is another's."""
+    tape = bench.tape()
+    tape.ask(1, "POST", "/mcp", {}, {"jsonrpc": "2.0"})
+    tape.ask(2, "POST", "/api/hooks/session-end", {}, {"transcriptPath": "/recorded/ws/memory/t.jsonl"})
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            facts = replace(bench.facts(daemon.port, recorded_port_taken=True), kind="mapped", recorded_workspace="/recorded/ws")
+            _, observed = await bench.play(tape, daemon.port, facts=facts)
+        assert [(gap.exchange, gap.reason) for gap in observed.gaps()] == [(1, GapReason.LOOPBACK)]
+        assert json.loads(daemon.asked[0].body) == {"transcriptPath": f"{facts.workspace}/memory/t.jsonl"}
+
+    asyncio.run(run())
+
+
+def test_an_answer_on_a_connection_whose_exchange_outlasts_it(bench: Any) -> None:
+    """A request recorded inside a stream of the same connection gets a connection of its own instead of waiting for ever."""
+    tape = bench.tape()
+    tape.open(1, "GET", "/api/os/events/stream")
+    tape.ask(2, "GET", "/health", {})
+    tape.end(1, bench.response(b"", media=b"text/event-stream"), end=EndReason.CLIENT_LEFT)
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            if asked.target == "/health":
+                writer.write(bench.spell({}))
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            await writer.drain()
+            await asyncio.Event().wait()
+
+        async with bench.running(answer) as daemon:
+            played, _ = await bench.play(tape, daemon.port)
+        assert played.observed == 2
+        assert daemon.connections == 2
+
+    asyncio.run(run())
+
+
+def test_the_pace_of_the_recording(bench: Any) -> None:
+    """At the recorded pace, or a multiple of it, a step waits for its time."""
+    tape = bench.tape()
+    tape.ask(1, "GET", "/health", {})
+    tape.pause(0.6)
+    tape.ask(2, "GET", "/health", {})
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            _, observed = await bench.play(tape, daemon.port, pace=3.0)
+        first, second = observed.exchanges()
+        assert 0.19 < second.started_at - first.started_at < 0.5
+
+    asyncio.run(run())
+
+
+def test_a_player_that_is_told_to_stop(bench: Any, tmp_path: Path) -> None:
+    """SIGTERM ends a player early: the archive is sealed, what is not over is a gap, and the exit code is 2."""
+    tape = bench.tape()
+    for number in (1, 2, 3):
+        tape.ask(number, "GET", "/health", {})
+    job, facts = tmp_path / "job.json", tmp_path / "facts.json"
+    job.write_text(json.dumps({"recorded": str(tape.seal()), "observed": str(tmp_path / "observed.parity")}))
+
+    async def run() -> None:
+        hanging = asyncio.Event()
+
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            if len(daemon.asked) == 2:
+                hanging.set()
+                await asyncio.Event().wait()
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            facts.write_text(json.dumps({"host": "127.0.0.1", "port": daemon.port, "workspace": str(tmp_path)}))
+            process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replay.play", str(job), str(facts))
+            await hanging.wait()
+            process.terminate()
+            assert await process.wait() == 2
+        observed = read(tmp_path / "observed.parity")
+        assert {(gap.exchange, gap.reason) for gap in observed.gaps()} == {(2, GapReason.NOT_OBSERVED), (3, GapReason.NOT_OBSERVED)}
+        assert observed.facts["complete"] is False
 
     asyncio.run(run())
