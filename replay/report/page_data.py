@@ -13,6 +13,7 @@ that could be long are cut with a count of the rest, and bodies come in only as 
 
 import shlex
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any, Final, Literal
 
 from replay.evidence import domains
@@ -25,6 +26,9 @@ from replay.runs import Answers, Party, Run
 type Bodies = Literal["none", "diff", "full"]
 
 BODY_CHARACTERS_MAX: Final = 60_000
+BODIES_CHARACTERS_MAX: Final = 20_000_000
+"""With `diff`, when bodies of so many characters are in the page, the rest is cut to BODY_CHARACTERS_SHORT each."""
+BODY_CHARACTERS_SHORT: Final = 2_000
 VALUE_CHARACTERS_MAX: Final = 2_000
 SUBJECTS_MAX: Final = 60
 STREAMS_MAX: Final = 40
@@ -46,7 +50,7 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
         ],
         "funnel": funnel(run),
         "clusters": [_cluster(run, cluster, bodies) for cluster in run.clusters],
-        "exchanges": {str(answers.exchange): _answers(answers, bodies) for answers in run.answers if answers.exchange in shown},
+        "exchanges": _exchanges(run, shown, bodies),
         "findings": _findings(run, shown, places),
         "routes": routes,
         "points": _points(run, {route: place for place, route in enumerate(routes)}),
@@ -60,19 +64,19 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
     }
 
 
-def shown_exchanges(run: Run, bodies: Bodies) -> set[int]:
-    """Say whose answers the page holds: none, those that represent a cause, or all."""
+def shown_exchanges(run: Run, bodies: Bodies) -> dict[int, None]:
+    """Say whose answers the page holds: none, those that represent a cause (most explaining first), or all."""
     if bodies == "none":
-        return set()
-    there = {answers.exchange for answers in run.answers}
+        return {}
+    there = {answers.exchange: None for answers in run.answers}
     if bodies == "full":
         return there
-    shown = set()
+    shown: dict[int, None] = {}
     for cluster in run.clusters:
         numbers = (int(subject.id) for subject in cluster.subjects if subject.kind == "exchange" and subject.id.isdecimal())
         first = next((number for number in numbers if number in there), None)
         if first is not None:
-            shown.add(first)
+            shown[first] = None
     return shown
 
 
@@ -83,7 +87,13 @@ def funnel(run: Run) -> list[dict[str, Any]]:
     open_causes = sum(cluster.verdict is Verdict.OPEN for cluster in run.clusters)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
     rest = len(run.clusters) - open_causes
-    explained = f"{divergent - open_exchanges:,} explained; {plural(rest, 'cause')} not open" if rest else "no cause is explained"
+    explained = (
+        f"{divergent - open_exchanges:,} explained; {plural(rest, 'cause')} not open"
+        if rest
+        else "no cause is explained"
+        if run.clusters
+        else "nothing to explain"
+    )
     return [
         {"name": "recorded", "count": run.planned, "left": "every exchange of the recording is planned"},
         {"name": "compared", "count": run.compared, "left": f"{plural(run.planned - run.compared, 'gap')}{f': {reasons}' if reasons else ''}"},
@@ -182,22 +192,36 @@ def _mapping(mapping: IdMapping) -> list[str]:
     return [mapping.kind, mapping.recorded, mapping.observed, mapping.born]
 
 
-def _answers(answers: Answers, bodies: Bodies) -> dict[str, Any]:
+def _exchanges(run: Run, shown: dict[int, None], bodies: Bodies) -> dict[str, Any]:
+    """Give the answers that are shown; when the page is full of bodies, those of the causes that explain least are cut short."""
+    there = {answers.exchange: answers for answers in run.answers}
+    exchanges = {}
+    spent = 0
+    for number in shown:
+        most = None if bodies == "full" else BODY_CHARACTERS_MAX if spent < BODIES_CHARACTERS_MAX else BODY_CHARACTERS_SHORT
+        exchange = _answers(there[number], most)
+        sides = [exchange[name] for name in ("primary", "candidate", "control")]
+        spent += len(exchange["body"]) + sum(len(side["body"]) for side in sides if side is not None)
+        exchanges[str(number)] = exchange
+    return exchanges
+
+
+def _answers(answers: Answers, most: int | None) -> dict[str, Any]:
     return {
         "method": answers.method,
         "target": answers.target,
         "headers": [list(header) for header in answers.request_headers],
-        "body": _body(answers.request_body, bodies),
-        "primary": _answer(answers.primary, bodies),
-        "candidate": _answer(answers.candidate, bodies),
-        "control": _answer(answers.control, bodies),
+        "body": answers.request_body[:most],
+        "primary": _answer(answers.primary, most),
+        "candidate": _answer(answers.candidate, most),
+        "control": _answer(answers.control, most),
     }
 
 
-def _answer(answer: Answer | None, bodies: Bodies) -> dict[str, Any] | None:
+def _answer(answer: Answer | None, most: int | None) -> dict[str, Any] | None:
     if answer is None:
         return None
-    body = _body(answer.body, bodies)
+    body = answer.body[:most]
     return {
         "status": answer.status,
         "headers": [list(header) for header in answer.headers],
@@ -210,11 +234,7 @@ def _answer(answer: Answer | None, bodies: Bodies) -> dict[str, Any] | None:
     }
 
 
-def _body(text: str, bodies: Bodies) -> str:
-    return text if bodies == "full" else text[:BODY_CHARACTERS_MAX]
-
-
-def _findings(run: Run, shown: set[int], places: dict[str, int]) -> dict[str, list[list[Any]]]:
+def _findings(run: Run, shown: Collection[int], places: dict[str, int]) -> dict[str, list[list[Any]]]:
     """Say, for each exchange whose answers are shown, where it differs and which cause that belongs to, with the ids that were mapped."""
     found: dict[str, list[list[Any]]] = defaultdict(list)
     for divergence in run.divergences:

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from replay.model import UsageError
-from replay.report import html, last_line, page
+from replay.report import html, last_line, page, page_data
 from replay.report.page import escape_json
 from replay.report.page_data import island
 from replay.runs import Run
@@ -113,6 +113,17 @@ def test_a_page_of_differences_holds_the_representatives(sample: Run) -> None:
     there = {str(answers.exchange) for answers in sample.answers}
     assert set(island(sample, "diff")["exchanges"]) == representatives & there
     assert set(island(sample, "full")["exchanges"]) == there
+
+
+def test_bodies_do_not_make_the_page_endless(sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the page is full of bodies, those of causes that explain less are cut, and say so; with `full` nothing is cut."""
+    monkeypatch.setattr(page_data, "BODIES_CHARACTERS_MAX", 100)
+    monkeypatch.setattr(page_data, "BODY_CHARACTERS_SHORT", 10)
+    first, *others = island(sample, "diff")["exchanges"].values()
+    assert not first["primary"]["cut"]
+    assert all(len(exchange[side]["body"]) <= 10 for exchange in others for side in ("primary", "candidate") if exchange[side])
+    assert others[0]["primary"]["cut"]
+    assert not any(exchange["primary"]["cut"] for exchange in island(sample, "full")["exchanges"].values() if exchange["primary"])
 
 
 def test_other_words_for_bodies_are_refused(sample: Run) -> None:

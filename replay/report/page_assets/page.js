@@ -169,7 +169,7 @@
   }
   const clear = el("button", { type: "button", class: "clear", on: { click: () => { Object.assign(state, { domain: "", q: "", open: "" }); state.class.clear(); state.verdict.clear(); apply(); } } }, "show all");
   main.append(section("causes", "Causes", "Most explaining first. One cause is said once, however many exchanges it shows in.",
-    el("div", { class: "toolbar" }, search, picker, el("div", { class: "group", role: "group", "aria-label": "class" }, CLASSES.map((word) => toggle("class", word))),
+    el("div", { class: "toolbar", hidden: run.clusters.length === 0 }, search, picker, el("div", { class: "group", role: "group", "aria-label": "class" }, CLASSES.map((word) => toggle("class", word))),
       el("div", { class: "group", role: "group", "aria-label": "verdict" }, VERDICTS.map((word) => toggle("verdict", word))), clear,
       el("span", { class: "keys" }, el("kbd", {}, "j"), el("kbd", {}, "k"), " move ", el("kbd", {}, "enter"), " open ", el("kbd", {}, "/"), " search")),
     tally, list, tail));
@@ -596,7 +596,8 @@
     const all = run.points.flatMap(([, a, b]) => [a, b]).filter((ms) => ms > 0);
     const low = Math.floor(Math.log10(Math.max(all.reduce((least, ms) => Math.min(least, ms), 1), 0.01)));
     const high = Math.max(Math.ceil(Math.log10(all.reduce((x, y) => Math.max(x, y), 1))), low + 1);
-    const [W, H, L, B, T, R] = [760, 520, 62, 44, 14, 14];
+    const narrow = matchMedia("(max-width: 720px)").matches;
+    const [W, H, L, B, T, R] = narrow ? [760, 640, 120, 46, 14, 14] : [760, 520, 62, 44, 14, 14];
     const at = (ms) => (Math.log10(Math.max(ms, 10 ** low)) - low) / (high - low);
     const x = (ms) => L + at(ms) * (W - L - R);
     const y = (ms) => H - B - at(ms) * (H - B - T);
@@ -605,7 +606,7 @@
       const ms = 10 ** power;
       const label = ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
       picture.append(svg("line", { class: "grid", x1: x(ms), x2: x(ms), y1: T, y2: H - B }), svg("line", { class: "grid", x1: L, x2: W - R, y1: y(ms), y2: y(ms) }),
-        svg("text", { x: x(ms), y: H - B + 18, "text-anchor": power === high ? "end" : "middle" }, label), svg("text", { x: L - 8, y: y(ms) + 4, "text-anchor": "end" }, label));
+        svg("text", { x: x(ms), y: H - B + (narrow ? 30 : 18), "text-anchor": power === high ? "end" : "middle" }, label), svg("text", { x: L - 8, y: y(ms) + (narrow ? 8 : 4), "text-anchor": "end" }, label));
     }
     const top = 10 ** high;
     const curve = (limit) => {
@@ -622,8 +623,9 @@
     const dots = (points) => points.map(([, a, b]) => `M${x(a).toFixed(1)} ${y(b).toFixed(1)}h0`).join("");
     picture.append(svg("path", { class: "dots", d: dots(run.points.filter((point) => !point[3])) }), svg("path", { class: "dots late", d: dots(run.points.filter((point) => point[3])) }));
     const ring = svg("circle", { class: "ring", r: 7, cx: -20, cy: -20 });
-    picture.append(ring, svg("text", { x: W - R, y: H - 6, "text-anchor": "end", class: "axis" }, "primary →"), svg("text", { x: 14, y: T + 4, class: "axis", "text-anchor": "end", transform: `rotate(-90 14 ${T + 4})` }, "candidate →"));
-    const idle = `${several(run.points.length, "exchange")}; above the lines the candidate is over a limit`;
+    picture.append(ring);
+    if (!narrow) picture.append(svg("text", { x: W - R, y: H - 6, "text-anchor": "end", class: "axis" }, "primary →"), svg("text", { x: 14, y: T + 4, class: "axis", "text-anchor": "end", transform: `rotate(-90 14 ${T + 4})` }, "candidate →"));
+    const idle = `${several(run.points.length, "exchange")}, primary across, candidate up; above the lines the candidate is over a limit`;
     const caption = el("p", { class: "caption", role: "status" }, idle);
     const nearest = (event) => {
       const box = picture.getBoundingClientRect();
