@@ -40,7 +40,7 @@ class Archive:
     digest: str
     """SHA-256 over the digests of its blocks: the same for the same content."""
     damage: tuple[str, ...]
-    """What a salvage had to leave, in words; empty otherwise."""
+    """Why it was salvaged, and what had to be left, in words; empty where it is whole."""
     lost_events: tuple[tuple[int, int], ...]
     """Runs of event numbers in which a salvage found damaged blocks, first and last; empty otherwise."""
     segments: tuple[Segment, ...] = field(repr=False)
@@ -134,7 +134,7 @@ def read(path: Path, *, salvage: bool = False) -> Archive:
         trouble = str(error)
     found = scan(path, files, manifest)
     if salvage:
-        return _salvaged(path, found)
+        return _salvaged(path, found, trouble)
     raise ArchiveError(f"{trouble} ({found.words()}); use --salvage to read what is whole")
 
 
@@ -218,9 +218,9 @@ def _sealed(path: Path, manifest: Manifest) -> Archive:
     )
 
 
-def _salvaged(path: Path, found: Salvage) -> Archive:
+def _salvaged(path: Path, found: Salvage, trouble: str) -> Archive:
     manifest = found.manifest()
-    return replace(_sealed(path, manifest), salvaged=True, damage=found.damage, lost_events=found.lost_events)
+    return replace(_sealed(path, manifest), salvaged=True, damage=(trouble, *found.damage), lost_events=found.lost_events)
 
 
 def file_digest(path: Path) -> str:

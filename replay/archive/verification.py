@@ -6,15 +6,15 @@ opened exchange is finished or listed as a gap. Beside it, every place that stil
 by value: an archive imported without redaction has those by design, so they are no problem of its integrity.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from replay.archive.counts import Tally, events_of
 from replay.archive.joining import cut
-from replay.archive.manifest import Manifest, NewerFormatError, load
 from replay.archive.numbering import EventNumbers
-from replay.archive.reading import Archive, file_digest, find_segments, read, trouble_with
+from replay.archive.reading import Archive, file_digest, read
 from replay.model import ArchiveError, Chunks, Ended, Gap, Header, Opened, Record, Response, SnapshotRecord
 from replay.redact import scan
 
@@ -38,6 +38,7 @@ class Verification:
 
     path: Path
     sealed: bool
+    """Sealed, and everything that was sealed is still as it was."""
     problems: tuple[str, ...]
     """In words; empty: nothing is wrong."""
     counts: dict[str, int]
@@ -64,33 +65,20 @@ def verify(path: Path) -> Verification:
     Raises:
         ArchiveError: there is no archive at all, or an encrypted or newer one.
     """
-    files = find_segments(path)
-    manifest, problems = None, []
-    try:
-        manifest = load(path)
-        trouble = trouble_with(path, manifest, files, every_block=True)
-        problems = [trouble] if trouble else []
-    except NewerFormatError:
-        raise
-    except ArchiveError as error:
-        if not files:
-            raise
-        problems = [str(error)]
     archive = read(path, salvage=True)
-    problems += [damage for damage in archive.damage if damage not in problems]
+    problems = list(archive.damage)
     look = _Look(archive)
     try:
         look.over_all()
     except ArchiveError as error:
         problems.append(str(error))
-    whole = manifest is not None and manifest.sealed and not archive.salvaged
-    problems += look.problems(holes=whole and archive.kind == "recording")
-    if whole and manifest is not None:
-        problems += _against_manifest(path, manifest, look.tally)
+    problems += look.problems(holes=not archive.salvaged and archive.kind == "recording")
+    if not archive.salvaged:
+        problems += _against_manifest(path, archive.manifest["counts"], look.tally)
     problems += [f"{path / record.file}: {said}" for record in look.snapshots for said in _snapshot_trouble(path / record.file, record.digest)]
     return Verification(
         path=path,
-        sealed=manifest is not None and manifest.sealed,
+        sealed=not archive.salvaged,
         problems=tuple(problems),
         counts=look.counts(),
         exchanges=look.tally.records["exchange"],
@@ -156,11 +144,11 @@ class _Look:
                 self.snapshots.append(record)
 
 
-def _against_manifest(path: Path, manifest: Manifest, tally: Tally) -> Iterator[str]:
-    counted = tally.as_json()
-    for name in sorted(counted.keys() | manifest.counts.keys()):
-        if counted.get(name) != manifest.counts.get(name):
-            yield f"{path}: the manifest counts {manifest.counts.get(name)} {name}, the records are {counted.get(name)}"
+def _against_manifest(path: Path, counts: Mapping[str, Any], tally: Tally) -> Iterator[str]:
+    found = tally.as_json()
+    for name in sorted(found.keys() | counts.keys()):
+        if found.get(name) != counts.get(name):
+            yield f"{path}: the manifest counts {counts.get(name)} for {name!r}, the records give {found.get(name)}"
 
 
 def _snapshot_trouble(path: Path, digest: str) -> Iterator[str]:

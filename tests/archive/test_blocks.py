@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.archive import blocks
@@ -13,6 +13,7 @@ from replay.archive.segments import segment_files
 from replay.model import ArchiveError
 
 
+@settings(deadline=None)
 @given(parts=st.lists(st.binary(min_size=1, max_size=300), max_size=4), tail=st.binary(max_size=30))
 def test_walking_gives_whole_frames_and_the_tail(parts: list[bytes], tail: bytes) -> None:
     """Frames one after the other come back one by one with their places; what follows them is named as a tail."""
@@ -26,6 +27,7 @@ def test_walking_gives_whole_frames_and_the_tail(parts: list[bytes], tail: bytes
     assert isinstance(found[-1], blocks.Tail) if tail and len(whole) == len(parts) else True
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=100))
 def test_any_bytes_are_a_frame_or_an_error(raw: bytes) -> None:
     """Bytes that are no frame raise an ArchiveError, nothing else."""

@@ -2,7 +2,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.archive.codec import BODY_BYTES, Body, SegmentHead, decode, digest_of, encode, reference
@@ -97,6 +97,7 @@ def test_every_record_type_has_a_strategy() -> None:
 
 
 @pytest.mark.parametrize("name", list(_RECORDS))
+@settings(deadline=None)
 @given(data=st.data())
 def test_roundtrip(name: str, data: st.DataObject) -> None:
     """What is encoded decodes to an equal value, whatever bytes and text are in it."""
@@ -107,6 +108,7 @@ def test_roundtrip(name: str, data: st.DataObject) -> None:
     assert list(decode(raw, _no_bodies)) == records
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes(raw: bytes) -> None:
     """Any bytes decode to whole entries or to an ArchiveError, nothing else."""
@@ -117,6 +119,7 @@ def test_any_bytes(raw: bytes) -> None:
     assert raw == b"" or entries
 
 
+@settings(deadline=None)
 @given(record=st.one_of(*_RECORDS.values()), data=st.data())
 def test_one_changed_byte(record: Record, data: st.DataObject) -> None:
     """A record with one byte changed decodes to a record or to an ArchiveError."""
@@ -130,6 +133,7 @@ def test_one_changed_byte(record: Record, data: st.DataObject) -> None:
     assert all(type(entry) in (*RECORD_TYPES.values(), SegmentHead, Body) for entry in entries)
 
 
+@settings(deadline=None)
 @given(record=st.one_of(*_RECORDS.values()), data=st.data())
 def test_cut_bytes_are_noticed(record: Record, data: st.DataObject) -> None:
     """Bytes that end within an entry are an error, though msgpack alone would stay silent."""

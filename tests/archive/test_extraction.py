@@ -154,7 +154,7 @@ def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:
         _extract(tmp_path, content)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes(tmp_path: Path, data: st.DataObject) -> None:
     """A tar with bytes changed unpacks or is an ArchiveError; nothing else, and nothing outside the destination."""

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.archive.gitconfig import UnreadableConfigError, disarm_config, parse
@@ -60,6 +60,7 @@ def test_what_cannot_be_read_is_said(text: str) -> None:
         disarm_config(text)
 
 
+@settings(deadline=None)
 @given(text=st.text('[]"\\=#;!.\n\t abcore', max_size=60))
 def test_any_text(text: str) -> None:
     """Any text is a configuration or an error, and what was disarmed once has nothing left to take."""

@@ -1,6 +1,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replay.archive import Archive, ArchiveWriter, is_archive, read
+from replay.archive.blocks import compress
 from replay.model import (
     ArchiveError,
     Binding,
@@ -110,6 +113,9 @@ def test_cut_at_every_byte(tmp_path: Path, exchange: Exchange, name: str, *, sea
         (path / name).write_bytes(whole[:length])
 
         assert _try(path, salvage=False) is None
+        if name == "manifest.json" and length % 16:
+            # Wherever the manifest is cut, the same is salvaged.
+            continue
         salvaged = _try(path, salvage=True)
         assert salvaged is not None
         archive, records = salvaged
@@ -119,7 +125,7 @@ def test_cut_at_every_byte(tmp_path: Path, exchange: Exchange, name: str, *, sea
     assert lengths == {len(everything)} if name == "manifest.json" else len(lengths) >= 4
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_in_any_file(tmp_path: Path, exchange: Exchange, data: st.DataObject) -> None:
     """A sealed archive with bytes changed gives the whole truth or an ArchiveError; a salvage gives some of its records, in order."""
@@ -140,6 +146,49 @@ def test_any_bytes_in_any_file(tmp_path: Path, exchange: Exchange, data: st.Data
     assert salvaged is None or all(record in rest for record in salvaged[1])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=100), tail=st.binary(max_size=100))
+def test_any_bytes_as_a_segment(tmp_path: Path, content: bytes, tail: bytes) -> None:
+    """A folder with nothing but a segment of any bytes is an error; a salvage of it has no records."""
+    (tmp_path / "x").mkdir(exist_ok=True)
+    (tmp_path / "x" / _SEGMENT).write_bytes(content + compress(tail or b"x") + tail)
+
+    assert _try(tmp_path / "x", salvage=False) is None
+    salvaged = _try(tmp_path / "x", salvage=True)
+    assert salvaged is not None
+    assert salvaged[1] == []
+    assert salvaged[0].damage
+
+
+_RECORDER = """
+import os, resource, signal, sys
+from pathlib import Path
+from replay.archive import ArchiveWriter
+from replay.model import Gap, GapReason
+if sys.argv[2] == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+writer = ArchiveWriter.create(Path(sys.argv[1]), kind="recording", facts={}, clock=lambda: 0.0)
+for number in range(1000):
+    writer.append(Gap(GapReason.SKIPPED, event=number + 1, detail=os.urandom(20).hex()))
+    if sys.argv[2] == "kill" and number == 200:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("how", "code", "records"), [("kill", -9, 192), ("full", 1, 128)])
+def test_a_recorder_that_ends_badly(tmp_path: Path, how: str, code: int, records: int) -> None:
+    """A process killed in the middle, and one whose file may not grow: each whole block that it wrote is there."""
+    path = tmp_path / "a.parity"
+
+    ended = subprocess.run([sys.executable, "-c", _RECORDER, path, how], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == code
+    assert how == "kill" or f"{path / _SEGMENT}: can't be written" in ended.stderr
+    with pytest.raises(ArchiveError, match="not sealed"):
+        read(path)
+    assert len(list(read(path, salvage=True).records())) == records
+
+
 def test_a_salvage_with_an_index_reads_behind_the_damage(tmp_path: Path, exchange: Exchange) -> None:
     """A sealed archive says where its blocks are, so only the damaged one is lost, and the damage is named."""
     path = _small(tmp_path, exchange, seal=True)
@@ -151,7 +200,7 @@ def test_a_salvage_with_an_index_reads_behind_the_damage(tmp_path: Path, exchang
     archive = read(path, salvage=True)
 
     assert archive.salvaged
-    assert "digest" in archive.damage[0]
+    assert any("digest" in damage for damage in archive.damage)
     assert len(list(archive.records())) == 9 - blocks[0]["records"]
     with pytest.raises(ArchiveError, match="digest"):
         read(path).exchanges()
@@ -346,7 +395,7 @@ def test_a_segment_of_another_archive_is_left(write: Write) -> None:
     archive = read(path, salvage=True)
 
     assert len(archive.exchanges()) == 3
-    assert "another archive" in archive.damage[0]
+    assert any("another archive" in damage for damage in archive.damage)
 
 
 def test_an_encrypted_archive_is_refused(write: Write) -> None:
