@@ -134,9 +134,9 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         (Place("mcp", _STRUCTURAL, "ALL /mcp"),),
     ),
     "git-status-keys": Difference(
-        "git status has other keys",
+        "git status has other keys, and the remote's URL for its name",
         "signet-state.md §6",
-        (Place("git-sync", _STRUCTURAL, "GET /api/git/status"),),
+        (Place("git-sync", _STRUCTURAL, "GET /api/git/status"), Place("git-sync", _SEMANTIC, "GET /api/git/status")),
     ),
     "git-sync-shape": Difference(
         "git sync runs pull and push always and reports each, without a success of its own",

@@ -1,6 +1,7 @@
 """The recorder's command line, spelled out."""
 
 import sys
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +21,8 @@ def mitmdump_command(upstream: str, listen: int, *, output: Path | None, workspa
         raise UsageError(f"{upstream}: the upstream must be an origin such as http://127.0.0.1:3850")
     if on_error not in {"gap", "stop"}:
         raise UsageError(f"--on-error {on_error}: must be gap or stop")
-    import addons
-
-    script = Path(next(iter(addons.__path__))) / "record.py"
+    # Nothing imports addons: only the place of its script is asked for.
+    script = Path(str(files("addons"))) / "record.py"
     command = [str(Path(sys.executable).parent / "mitmdump"), "--mode", f"reverse:{parts.scheme}://{parts.netloc}"]
     command += ["--listen-host", "127.0.0.1", "-p", str(listen), "-s", str(script), "--set", f"parity_on_error={on_error}"]
     if output is not None:

@@ -159,19 +159,26 @@ def _state(recorded: Archive, order: Order, scratch: Path) -> Path:
 
 
 def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scratch: Path) -> Replayed:
-    job = scratch / "job.json"
-    job.write_text(json.dumps(_job(recorded, order)), "utf-8")
-    report = run_cell(
-        spec,
-        state=state,
-        recorded_workspace=recorded_workspace(recorded),
-        player=[sys.executable, "-m", "replay.play", str(job)],
-        scratch=scratch,
-        kind=order.cell,  # type: ignore[arg-type]  # checked above
-        recorded_port=_recorded_port(recorded),
-        visible=[order.archive.absolute(), job.absolute(), *_code()],
-        writable=[order.observed.absolute().parent],
-    )
+    job, outbox = scratch / "job.json", scratch / "observed"
+    outbox.mkdir()
+    # The player writes beside the cell and the archive moves afterwards: its destination may be a place that no cell should write to.
+    written = outbox / order.observed.name
+    job.write_text(json.dumps({**_job(recorded, order), "observed": str(written)}), "utf-8")
+    try:
+        report = run_cell(
+            spec,
+            state=state,
+            recorded_workspace=recorded_workspace(recorded),
+            player=[sys.executable, "-m", "replay.play", str(job)],
+            scratch=scratch,
+            kind=order.cell,  # type: ignore[arg-type]  # checked above
+            recorded_port=_recorded_port(recorded),
+            visible=[order.archive.absolute(), job.absolute(), *_code()],
+            writable=[outbox],
+        )
+    finally:
+        if written.exists():
+            shutil.move(written, order.observed)
     return _result(recorded, order, report.player_exit, report)
 
 

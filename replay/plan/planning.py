@@ -24,7 +24,7 @@ from replay.plan.births import Births
 from replay.plan.steps import Need, Step
 from replay.routes import ACTS_OUTSIDE, WRITES, Route, match
 
-PAUSE_S: Final = 0.15
+PAUSE_S: Final = 0.1
 """A silence longer than this is time that the recording left to the daemon."""
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
