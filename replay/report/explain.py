@@ -9,7 +9,7 @@ from typing import Final
 from replay.model import Answer, Cluster, Divergence, IdMapping, Pair, UsageError
 from replay.report.page_data import again
 from replay.report.terminal import place_words, route_words, seen, title_of
-from replay.report.text import cut, duration, plural, visible
+from replay.report.text import around, cut, duration, plural, shared, visible
 from replay.runs import Answers, Run
 
 VALUE_CHARACTERS_MAX: Final = 160
@@ -54,7 +54,7 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
     lines = [f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {route_words(cluster)} · {seen(cluster)}", ""]
     lines += _values(cluster.at or cluster.path, cluster.primary, cluster.candidate, cluster.control)
     title = title_of(cluster)
-    told = title.startswith(f"{cluster.kind} at {cluster.path}")
+    told = f"{cluster.kind} at {cluster.path}" in title
     lines.append(_row("cause", visible(title) if told else f"{visible(title)} ({place_words(cluster)})"))
     lines.append(_row("because", visible(cluster.because)))
     if cluster.derived_from:
@@ -128,35 +128,15 @@ def _divergence(divergence: Divergence) -> list[str]:
 def _values(at: str, primary: str | None, candidate: str | None, control: str | None) -> list[str]:
     """Give both values one under the other, with carets under the part that differs."""
     place = cut(at, 80)
-    left, right = _around(primary, candidate), _around(candidate, primary)
+    left, right = around(primary, candidate, VALUE_CHARACTERS_MAX), around(candidate, primary, VALUE_CHARACTERS_MAX)
     lines = [_row("primary", f"{place}   {left}"), _row("candidate", f"{place}   {right}")]
     if primary is not None and candidate is not None:
-        start, end = _shared(left, right)
+        start, end = shared(left, right)
         width = max(len(right) - start - end, 1)
         lines.append(" " * (_MARGIN + len(place) + 3 + start) + "^" * width)
     if control is not None:
         lines.append(_row("control", f"{place}   {cut(control, VALUE_CHARACTERS_MAX)}"))
     return lines
-
-
-def _around(text: str | None, other: str | None) -> str:
-    """Show a value; of a long one the part around the place where it parts from the other."""
-    if text is None:
-        return "(absent)"
-    shown, beside = visible(text), visible(other or "")
-    if len(shown) <= VALUE_CHARACTERS_MAX:
-        return shown
-    start = max(_shared(shown, beside)[0] - 40, 0)
-    piece = shown[start : start + VALUE_CHARACTERS_MAX]
-    return f"{'…' if start else ''}{piece}{'…' if start + VALUE_CHARACTERS_MAX < len(shown) else ''} ({len(text):,} chars)"
-
-
-def _shared(left: str, right: str) -> tuple[int, int]:
-    """How many characters two texts share at the start, and at the end."""
-    most = min(len(left), len(right))
-    start = next((place for place in range(most) if left[place] != right[place]), most)
-    end = next((place for place in range(most - start) if left[-1 - place] != right[-1 - place]), most - start)
-    return start, end
 
 
 def _ids(ids: Sequence[IdMapping]) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Final
 
 from replay.evidence import domains
 from replay.model import Cluster, Verdict
-from replay.report.terminal import last_line, place_words, route_words, seen, title_of, value
-from replay.report.text import bound, cut, moment, party_name, plural, share, visible
+from replay.report.terminal import last_line, place_words, route_words, seen, title_of
+from replay.report.text import around, bound, cut, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX: Final = 100
@@ -69,13 +69,13 @@ def _cause(cluster: Cluster) -> list[str]:
         f"### {cluster.difference.value} · {cluster.verdict.value} · {plain(title_of(cluster), 200)}",
         "",
         f"- {code(cluster.id)}, {code(route_words(cluster))}, {seen(cluster)}",
-        f"- {code(place_words(cluster))}: {_value(cluster.primary)} → {_value(cluster.candidate)}",
+        f"- {code(place_words(cluster))}: {_value(cluster.primary, cluster.candidate)} → {_value(cluster.candidate, cluster.primary)}",
         f"- because {plain(cluster.because)}",
     ]
 
 
-def _value(text: str | None) -> str:
-    return value(text) if text is None else code(text)
+def _value(text: str | None, other: str | None) -> str:
+    return "(absent)" if text is None else code(around(text, other, 120))
 
 
 def _gaps(run: Run) -> list[str]:

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from replay.evidence import Tally, domains
 from replay.model import Cluster, Verdict
-from replay.report.text import bound, cut, moment, party_name, plural, share, visible
+from replay.report.text import around, bound, cut, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX = 40
@@ -77,7 +77,7 @@ def cause_lines(cluster: Cluster) -> list[str]:
     lines = [
         f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {place} · {seen(cluster)}",
         f"    {cut(title, 150)}",
-        f"    {told}" if title.startswith(f"{cluster.kind} at {cluster.path}") else f"    {place_words(cluster)}: {told}",
+        f"    {told}" if f"{cluster.kind} at {cluster.path}" in title else f"    {place_words(cluster)}: {told}",
     ]
     if cluster.verdict is not Verdict.OPEN:
         lines.append(f"    because {cut(cluster.because, 150)}")
@@ -85,9 +85,11 @@ def cause_lines(cluster: Cluster) -> list[str]:
 
 
 def title_of(cluster: Cluster) -> str:
-    """Give the cause's own words, without the route that stands beside them everywhere."""
-    title = cluster.cause or f"{cluster.kind} at {cluster.path}"
-    return title.removesuffix(f" ({cluster.route})") if cluster.route else title
+    """Give the cause's own words, without the route that stands beside them everywhere; a bare name is followed by its place."""
+    title = cluster.cause.removesuffix(f" ({cluster.route})") if cluster.route else cluster.cause
+    if " " in title:
+        return title
+    return f"{title}: {cluster.kind} at {cluster.path}" if title else f"{cluster.kind} at {cluster.path}"
 
 
 def place_words(cluster: Cluster) -> str:
@@ -108,13 +110,8 @@ def seen(cluster: Cluster) -> str:
 
 
 def change(primary: str | None, candidate: str | None, characters_max: int = 60) -> str:
-    """Say what changed: `1 → "1"`; nothing there is `(absent)`."""
-    return f"{value(primary, characters_max)} → {value(candidate, characters_max)}"
-
-
-def value(text: str | None, characters_max: int = 60) -> str:
-    """Show a leaf's value; nothing there is `(absent)`."""
-    return "(absent)" if text is None else cut(text, characters_max)
+    """Say what changed: `1 → "1"`; nothing there is `(absent)`, long values are shown where they part."""
+    return f"{around(primary, candidate, characters_max)} → {around(candidate, primary, characters_max)}"
 
 
 def _domain_cells(tally: Tally) -> list[str]:

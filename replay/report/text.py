@@ -25,6 +25,27 @@ def cut(text: str, characters_max: int) -> str:
     return f"{shown[: max(characters_max - 12, 1)]}… ({len(text):,} chars)"
 
 
+def around(text: str | None, other: str | None, characters_max: int) -> str:
+    """Show a value; of a long one the part around the place where it parts from *other*. Nothing there is `(absent)`."""
+    if text is None:
+        return "(absent)"
+    shown = visible(text)
+    if len(shown) <= characters_max:
+        return shown
+    start = max(shared(shown, visible(other))[0] - characters_max // 3, 0) if other is not None else 0
+    start = min(start, max(len(shown) - characters_max, 0))
+    piece = shown[start : start + characters_max]
+    return f"{'…' if start else ''}{piece}{'…' if start + characters_max < len(shown) else ''} ({len(text):,} chars)"
+
+
+def shared(left: str, right: str) -> tuple[int, int]:
+    """How many characters two texts share at the start, and after that at the end."""
+    most = min(len(left), len(right))
+    start = next((place for place in range(most) if left[place] != right[place]), most)
+    end = next((place for place in range(most - start) if left[-1 - place] != right[-1 - place]), most - start)
+    return start, end
+
+
 def share(part: int, whole: int) -> str:
     """Give a percentage with one decimal that is 0 or 100 only when it is exactly that; `–` without a denominator."""
     if whole <= 0:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.report import bound, domains, last_line, share, table, visible
-from replay.report.text import cut
+from replay.report.text import around, cut, shared
 from replay.runs import Canaries, Run
 
 
@@ -90,6 +90,16 @@ def test_visible_text_is_printable(text: str) -> None:
 def test_cut_text_is_short(text: str, characters_max: int) -> None:
     """A cut text is little longer than asked for, and what was left out is counted."""
     assert len(cut(text, characters_max)) <= characters_max + 20
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_long_values_are_shown_where_they_part(text: str, other: str) -> None:
+    """Of two long values the pieces that are shown hold the place where they part, and stay short."""
+    shown = around(text, other, 40)
+    assert len(shown) <= 40 + 15
+    start, _ = shared(visible(text), visible(other))
+    assert visible(text)[start : start + 1] in shown
+    assert around("a" * 500 + "X" + "b" * 500, "a" * 500 + "Y" + "b" * 500, 40) == "…" + "a" * 13 + "X" + "b" * 26 + "… (1,001 chars)"
 
 
 def test_ordinary_text_stays() -> None:

@@ -233,7 +233,7 @@
   function card(cluster) {
     const node = el("details", { class: `card edge-${cluster.class} ${cluster.verdict === "open" ? "" : "settled"}`, id: `cause-${cluster.id}` });
     const where = cluster.route ?? `${cluster.check}: ${cluster.path}`;
-    const told = cluster.cause.startsWith(`${cluster.kind} at ${cluster.path}`);
+    const told = cluster.cause.includes(`${cluster.kind} at ${cluster.path}`);
     node.append(el("summary", {},
       el("span", { class: "card-head" }, badge(cluster.class), stamp(cluster.verdict), el("span", { class: "domain-tag" }, cluster.domains.join(", ")), el("span", { class: "seen" }, cluster.seen), el("code", { class: "id" }, cluster.id)),
       el("span", { class: "card-title" }, cluster.cause || `${cluster.kind} at ${cluster.path}`),
