@@ -164,6 +164,8 @@ def record_demo(folder: Path, recording: Path) -> float:
     with running(load_daemon("demo-js"), workspace=workspace, port=port) as daemon:
         command = mitmdump_command(daemon.url, proxy_port, output=recording, workspace=workspace, on_error="stop")
         with _mitmdump(command, folder, proxy_port):
+            # The snapshot is taken beside the traffic, so traffic begins when it is there: what overlaps could not be replayed.
+            _await(lambda: any(recording.glob("snapshot-*")), "the recorder took no snapshot", folder / "mitmdump.log")
             client = [sys.executable, "-m", "replay.demo.client", "--base", f"http://127.0.0.1:{proxy_port}", "--workspace", str(workspace)]
             done = subprocess.run(client, capture_output=True, text=True, check=False, env=_environment())
             if done.returncode:
@@ -207,7 +209,7 @@ def _mitmdump(command: Sequence[str], folder: Path, port: int) -> Iterator[None]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
     try:
-        _await_port(process, port, log)
+        _await(lambda: process.poll() is not None or _listens(port), f"mitmdump did not come up on port {port}", log)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -220,15 +222,18 @@ def _mitmdump(command: Sequence[str], folder: Path, port: int) -> Iterator[None]
         raise DaemonError(f"mitmdump ended with exit code {process.returncode}: {_tail(log)}")
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await(there: Callable[[], bool], otherwise: str, log: Path) -> None:
     pause = threading.Event()
     end = time.monotonic() + _UP_S
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+    while not there():
+        if time.monotonic() > end:
+            raise DaemonError(f"{otherwise}: {_tail(log)}")
         pause.wait(0.05)
-    raise DaemonError(f"mitmdump did not come up on port {port}: {_tail(log)}")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _tail(log: Path) -> str:
