@@ -10,8 +10,7 @@ from replay.redact.placeholder import count_kept, is_placeholder, make_credentia
 CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 KEYS = frozenset({b"x-api-key"})
 URLS = frozenset({b"location", b"referer", b"content-location"})
-_SCHEME = re.compile(rb"\s*(?:Bearer|Basic|Digest|Token|Negotiate|ApiKey)\s+", re.IGNORECASE)
-_COOKIE = re.compile(rb"([^=;]{0,1024})=([^;]++)")
+_SCHEME = re.compile(rb"\s*(?:Bearer|Basic|Digest|Token|Negotiate|ApiKey)(?:\s+|$)", re.IGNORECASE)
 
 
 def find_header(name: bytes, value: bytes, *, key: bytes) -> list[Edit]:
@@ -25,10 +24,9 @@ def find_header(name: bytes, value: bytes, *, key: bytes) -> list[Edit]:
     if name in KEYS:
         return list(_words(value, 0, "api-key", key))
     if name == b"cookie":
-        return [_cookie(match, key) for match in _COOKIE.finditer(value) if match[2].strip()]
+        return list(_cookies(value.split(b";"), key))
     if name == b"set-cookie":
-        match = _COOKIE.match(value)
-        return [_cookie(match, key)] if match and match[2].strip() else []
+        return list(_cookies(value.split(b";", 1)[:1], key))
     if name in URLS:
         return find_query(value, "", key)
     return []
@@ -44,6 +42,16 @@ def _words(value: bytes, start: int, kind: str, key: bytes) -> Iterator[Edit]:
             yield Edit(start + match.start() + offset, shaped, replaced[offset:])
 
 
-def _cookie(match: re.Match[bytes], key: bytes) -> Edit:
-    secret = match[2]
-    return Edit(match.start(2), "cookie", secret if is_placeholder(secret) else make_opaque(key, secret, len(secret)))
+def _cookies(parts: list[bytes], key: bytes) -> Iterator[Edit]:
+    """Replace what stands behind the first `=` of each part; a part without one is secret as a whole."""
+    start = 0
+    for part in parts:
+        name, equals, secret = part.partition(b"=")
+        offset = len(name) + 1 if equals else 0
+        secret = secret if equals else part
+        blank = len(secret) - len(secret.lstrip())
+        secret = secret.strip()
+        if secret:
+            kept = secret if is_placeholder(secret) else make_opaque(key, secret, len(secret))
+            yield Edit(start + offset + blank, "cookie", kept)
+        start += len(part) + 1

@@ -4,6 +4,7 @@ import gzip
 import io
 import lzma
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from mitmproxy import connection, flow, http
 from mitmproxy.io import FlowReader, tnetstring
 from mitmproxy.test import tflow
 
-from replay.archive import read
+from replay.archive import ArchiveWriter, read
 from replay.interop.mitm import export_mitm, import_mitm
-from replay.model import ArchiveError, EndReason, GapReason, NoResponse, Response, UsageError
+from replay.model import ArchiveError, End, Ended, EndReason, GapReason, NoResponse, Response, UsageError
 from replay.redact import Redactor
 
 TOKEN = b"sig_sk_0123456789ab_" + b"Zz9-_" * 8 + b"abc"
@@ -288,3 +289,24 @@ def test_the_real_workspace_is_attached(samples: Path, tmp_path: Path) -> None:
     extracted = read(tmp_path / "a.parity").extract_snapshot(1, tmp_path / "out")
     assert (tmp_path / "out" / "agent.yaml").is_file()
     assert extracted.files == report.snapshot_files
+
+
+def test_a_recording_survives_as_a_flow_file(tmp_path: Path) -> None:
+    """An archive that did not come from a flow file, exported and imported, holds the same exchanges, with the times of a stream's chunks."""
+    stream = exchange(10.0, b"/stream", error="Client disconnected.")
+    assert stream.response
+    stream.response.data.content = b"0123456789"
+    stream.metadata = {"sse_chunks": [[0.25, 4], [0.5, 6]]}
+    source = save(tmp_path / "in.mitm", exchange(20.0, b"/late"), stream, exchange(30.0, answered=False, error="server closed connection"))
+    import_mitm(source, tmp_path / "a.parity")
+    first = read(tmp_path / "a.parity")
+    with ArchiveWriter.create(tmp_path / "b.parity", kind="recording", facts={}) as writer:
+        for record in first.records():
+            if isinstance(record, End):
+                writer.seal(event=record.event, at=record.at, reason="as if recorded")
+            else:
+                writer.append(replace(record, opaque=b"") if isinstance(record, Ended) else record)
+    export_mitm(read(tmp_path / "b.parity"), tmp_path / "out.mitm")
+    import_mitm(tmp_path / "out.mitm", tmp_path / "c.parity")
+    before, after = ([replace(item, opaque=b"") for item in read(tmp_path / f"{name}.parity").exchanges()] for name in ("a", "c"))
+    assert after == before

@@ -42,6 +42,7 @@ def spans_hold(data: bytes, redactions: tuple[Redaction, ...], where: str) -> li
         (b"Authorization", b"hunter2-and-some-more", b"", b"hunter2"),
         (b"Proxy-Authorization", b"Bearer abc.def", b"Bearer ", b"abc"),
         (b"Cookie", b"a=firstsecret; b=secondsecret", b"a=", b"secondsecret"),
+        (b"Cookie", b" firstsecret ;b= secondsecret;;c=", b" ", b"firstsecret"),
         (b"Set-Cookie", b"sid=firstsecret; Path=/; HttpOnly", b"sid=", b"firstsecret"),
         (b"X-Api-Key", b"some-provider-key", b"", b"provider"),
         (b"X-Anything", b"see " + API_KEY + b" there", b"see sig_sk_0123456789ab_", API_KEY[20:]),
@@ -59,8 +60,16 @@ def test_headers(redactor: Redactor, name: bytes, value: bytes, kept: bytes, sec
     assert redactions
     assert {item.where for item in redactions} == {"request.header:0"}
     for item in redactions:
+        assert item.start + item.length <= len(got)
         assert got[: item.start] + value[item.start : item.start + item.length] == value[: item.start + item.length] or len(redactions) > 1
     assert redactor.request(clean, "GET /x") == (clean, redactions)
+
+
+@pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer ", b"basic"])
+def test_a_scheme_alone_is_no_secret(redactor: Redactor, value: bytes) -> None:
+    """A client that sends a scheme without a credential is on record as it was."""
+    request = ask(((b"Authorization", value),))
+    assert redactor.request(request, "GET /x") == (request, ())
 
 
 @pytest.mark.parametrize("name", [b"Host", b"Accept", b"Content-Length", b"X-Signet-Agent-Id"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mitmproxy.version import FLOW_FORMAT_VERSION
+from mitmproxy.version import VERSION as MITMPROXY
 
 from replay.archive import ArchiveWriter, Limits, extract
 from replay.interop.mitm.source import FlowFile, State, read_flow_file
@@ -218,7 +218,7 @@ def _facts(
 ) -> dict[str, Any]:
     upstream = next((state["server_conn"]["address"] for _, _, state in drafts if state["server_conn"]["address"]), None)
     return {
-        "recorder": f"imported from a flow file of mitmproxy (format {FLOW_FORMAT_VERSION})",
+        "recorder": f"imported from a flow file of mitmproxy {MITMPROXY}",
         "daemon": {"host": upstream[0], "port": upstream[1]} if upstream else {},
         "events": "numbered from the flows' own times (ties: file order)",
         "redaction": {"key_id": redactor.key_id} if redactor else {"key_id": None, "why": "import redacts only when asked"},

@@ -1,4 +1,9 @@
-"""One flow state and one exchange: there and back."""
+"""
+One flow state and one exchange: there and back.
+
+What an archive keeps of a flow is a patch to what `rebuild` makes. So whoever changes what `rebuild` makes of an exchange gives it a new
+number in `_OURS`, and keeps the old one for the archives that were written before.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -6,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mitmproxy.io import tnetstring
-from mitmproxy.version import FLOW_FORMAT_VERSION
 
 from replay.interop.mitm.source import State
 from replay.model import ArchiveError, Connection, EndReason, Exchange, Header, NoResponse, Outcome, Request, Response
 
 CLIENT_LEFT = "Client disconnected."
-_OURS = b"mitm:"
-"""What an opaque part of this room begins with."""
+FLOW_FORMAT = 21
+"""The version of mitmproxy's flow format that `rebuild` makes; newer mitmproxys migrate it when they read."""
+_OURS = b"mitm1:"
+"""What an opaque part of this room begins with, and against which `rebuild` it was taken."""
 _NAMESPACE = uuid.UUID("6f7e2f8c-6a1f-5d0e-9c59-0d9b2f0c7a11")
 """Under it lie the flow ids of exchanges that did not come from a flow file."""
 
@@ -58,7 +64,7 @@ def rebuild(exchange: Exchange, archive: str) -> State:
     peer = _split(exchange.connection.peer)
     error = _error(exchange)
     return {
-        "version": FLOW_FORMAT_VERSION,
+        "version": FLOW_FORMAT,
         "type": "http",
         "id": str(uuid.uuid5(_NAMESPACE, f"{archive}/{exchange.id}")),
         "error": error and {"msg": error, "timestamp": exchange.ended_at},
@@ -80,7 +86,7 @@ def rebuild(exchange: Exchange, archive: str) -> State:
         "intercepted": False,
         "is_replay": None,
         "marked": "",
-        "metadata": {},
+        "metadata": _metadata(exchange),
         "comment": "",
         "timestamp_created": exchange.started_at,
         "backup": None,
@@ -252,6 +258,17 @@ def _chunks(metadata: dict[str, Any], begun: float, body: bytes | None) -> tuple
         chunks.append((begun + float(seconds), body[start : start + length]))
         start += length
     return tuple(chunks) if start == len(body) and all(data for _, data in chunks) else ()
+
+
+def _metadata(exchange: Exchange) -> State:
+    """Note a stream's chunks as (seconds after the response's head, length), as `_chunks` reads them."""
+    if not exchange.chunks:
+        return {}
+    begun = exchange.first_byte_at if exchange.first_byte_at is not None else exchange.started_at
+    return {
+        "sse_chunks": [[round(chunk.at - begun, 6), len(chunk.data)] for chunk in exchange.chunks],
+        "sse_end": "end" if exchange.end is EndReason.COMPLETE else f"cut: {_error(exchange)}",
+    }
 
 
 def _address(request: Request) -> tuple[str, int]:
