@@ -11,10 +11,13 @@ The manifest is there from the start, unsealed. Sealing writes the index of bloc
 anywhere is noticed, and what was written before can still be had, by `read(…, salvage=True)`: exactly the whole blocks.
 
     shapes, codec      records ↔ msgpack           segments, salvaging     files of blocks, with and without an index
-    blocks             zstd frames                 writer, reading         the two ends
+    blocks             zstd frames                 writer, reading, disk   the two ends
     manifest           manifest.json               joining, counts         records → exchanges, gaps, counts
-    packing            a folder → tar.zst          verification            what is wrong with an archive
-    extraction, naming, gitfiles, gitconfig        a tar → a folder, safely
+    packing            a folder → tar.zst          verification, numbering what is wrong with an archive
+    losses             failed writes → gaps        extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
+
+A gap of reason `not written` accounts for as many event numbers as it counts, from its event on. An exchange that one names is never given
+as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
 
 Format 0 is not frozen; encryption is declared by a suffix and refused.
 """

@@ -6,6 +6,7 @@ opened exchange is finished or listed as a gap. Beside it, every place that stil
 by value: an archive imported without redaction has those by design, so they are no problem of its integrity.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,21 @@ from replay.archive.counts import Tally, events_of
 from replay.archive.joining import cut
 from replay.archive.numbering import EventNumbers
 from replay.archive.reading import Archive, file_digest, read
-from replay.model import ArchiveError, Chunks, Ended, Gap, Header, Opened, Record, Response, SnapshotRecord
+from replay.model import (
+    ArchiveError,
+    Attachment,
+    Chunks,
+    DaemonRecord,
+    Ended,
+    Gap,
+    Header,
+    Opened,
+    ProviderCall,
+    Record,
+    Response,
+    SnapshotRecord,
+    WorkspaceChange,
+)
 from replay.redact import scan
 
 
@@ -23,9 +38,11 @@ from replay.redact import scan
 class LeftSecret:
     """A place that still looks like a secret."""
 
-    exchange: int
+    exchange: int | None
+    """None: it belongs to no exchange."""
     where: str
-    """As in `Redaction.where`, also `request.trailer:<n>` and `response.trailer:<n>`."""
+    """As in `Redaction.where`, also `request.trailer:<n>`, `response.trailer:<n>`, `opaque`, `workspace`, `attachment`, `provider.request`,
+    `provider.response`, `daemon.log` and `manifest.facts`."""
     kind: str
     start: int
     length: int
@@ -85,7 +102,7 @@ def verify(path: Path) -> Verification:
         open_exchanges=len(look.tally.open),
         gaps=dict(look.tally.gaps),
         redactions=dict(look.tally.redactions),
-        suspects=tuple(look.suspects),
+        suspects=(*_secrets_in_facts(archive.facts), *look.suspects),
     )
 
 
@@ -165,7 +182,12 @@ def _left_secrets(record: Record) -> Iterator[LeftSecret]:
             yield LeftSecret(exchange, where, suspect.kind, suspect.start, suspect.length)
 
 
-def _places(record: Record) -> Iterator[tuple[int, str, bytes]]:
+def _secrets_in_facts(facts: Mapping[str, Any]) -> Iterator[LeftSecret]:
+    for suspect in scan(json.dumps(facts, ensure_ascii=False).encode(errors="surrogatepass")):
+        yield LeftSecret(None, "manifest.facts", suspect.kind, suspect.start, suspect.length)
+
+
+def _places(record: Record) -> Iterator[tuple[int | None, str, bytes]]:
     """Give every place where traffic may hold a secret, named as redactions name it."""
     match record:
         case Opened(exchange=number, request=request):
@@ -181,6 +203,16 @@ def _places(record: Record) -> Iterator[tuple[int, str, bytes]]:
                 yield from _header_places(number, "response.header", record.outcome.headers)
                 yield number, "response.body", record.outcome.body or b""
                 yield from _header_places(number, "response.trailer", record.outcome.trailers)
+            yield number, "opaque", record.opaque
+        case WorkspaceChange():
+            yield None, "workspace", record.content or b""
+        case Attachment(exchange=number):
+            yield number, "attachment", record.content
+        case ProviderCall():
+            yield None, "provider.request", record.request
+            yield None, "provider.response", record.response
+        case DaemonRecord():
+            yield None, "daemon.log", record.log_tail.encode(errors="surrogatepass")
 
 
 def _header_places(number: int, where: str, headers: tuple[Header, ...]) -> Iterator[tuple[int, str, bytes]]:

@@ -5,7 +5,23 @@ import pytest
 
 from replay.archive import ArchiveWriter, verify
 from replay.archive.numbering import EventNumbers
-from replay.model import ArchiveError, Connection, Gap, GapReason, Opened, Record, Redaction, Request
+from replay.model import (
+    ArchiveError,
+    Attachment,
+    Connection,
+    DaemonRecord,
+    Ended,
+    EndReason,
+    Gap,
+    GapReason,
+    NoResponse,
+    Opened,
+    ProviderCall,
+    Record,
+    Redaction,
+    Request,
+    WorkspaceChange,
+)
 
 type Write = Callable[..., Path]
 type Exchange = Callable[..., list[Record]]
@@ -103,6 +119,34 @@ def test_leftover_secrets_are_named_by_place_and_kind(tmp_path: Path) -> None:
     assert secret.decode()[10:] not in repr(found)
     assert found.good
     assert found.redactions == {"password": 1}
+
+
+def test_secrets_are_looked_for_beside_the_traffic_too(tmp_path: Path) -> None:
+    """What an import keeps opaque, a daemon's log, files and the manifest's own facts are looked through."""
+    leaked = "sk-ant-abcdefghijklmnopqrstuvwxyz0123456789"
+    ended = Ended(1, 2, 1.0, EndReason.COMPLETE, NoResponse("x"), b"", opaque=leaked.encode())
+    records: list[Record] = [
+        Opened(1, 1, 1.0, Connection("c"), _REQUEST),
+        ended,
+        DaemonRecord(1.0, "died", log_tail=f"key {leaked}"),
+        WorkspaceChange(3, 1.0, "a", None, leaked.encode()),
+        Attachment(4, 1, "p", "d", leaked.encode()),
+        ProviderCall(5, 1.0, "s", leaked.encode(), leaked.encode(), "m"),
+    ]
+    with ArchiveWriter.create(tmp_path / "a", kind="recording", facts={"upstream": leaked}) as writer:
+        for record in records:
+            writer.append(record)
+        writer.seal(event=6, at=1.0, reason="done")
+
+    assert [(suspect.exchange, suspect.where) for suspect in verify(tmp_path / "a").suspects] == [
+        (None, "manifest.facts"),
+        (1, "opaque"),
+        (None, "daemon.log"),
+        (None, "workspace"),
+        (1, "attachment"),
+        (None, "provider.request"),
+        (None, "provider.response"),
+    ]
 
 
 def test_verify_raises_where_there_is_no_archive(tmp_path: Path) -> None:
