@@ -1,9 +1,14 @@
-"""The recorder's options, and what it refuses."""
+"""The recorder's options: what they mean, what is refused, and what the archive is told of them."""
 
 import ipaddress
+import itertools
+import platform
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from mitmproxy import version
 from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
@@ -72,3 +77,37 @@ def default_folder(script: Path) -> Path:
     if (root / "pyproject.toml").is_file() and (root / "recordings").is_dir():
         return root / "recordings"
     return Path.cwd() / "recordings"
+
+
+def name_archive(folder: Path, now: datetime) -> Path:
+    """Give a free name for an archive that begins now (UTC)."""
+    stem = now.strftime("%Y-%m-%dT%H%M%SZ")
+    names = itertools.chain([stem], (f"{stem}-{count}" for count in itertools.count(2)))
+    return next(path for name in names if not (path := folder / f"{name}.parity").exists())
+
+
+def lane_of(options: Options, mode: ProxyMode) -> str:
+    """Name the way through the proxy: `daemon` for the first mode, its upstream address for any other."""
+    modes: Sequence[str] = options.mode
+    if len(modes) < 2 or mode == ProxyMode.parse(modes[0]) or not isinstance(mode, ReverseMode):
+        return "daemon"
+    return f"{mode.address[0]}:{mode.address[1]}"
+
+
+def describe(options: Options, key_id: str | None) -> dict[str, Any]:
+    """Give the facts for the manifest; *key_id* names the redaction key, None where nothing is redacted."""
+    first = ProxyMode.parse(options.mode[0])
+    return {
+        "recorder": f"mitmproxy {version.VERSION}, Python {platform.python_version()}",
+        "daemon": {"host": first.address[0], "port": first.address[1]} if isinstance(first, ReverseMode) else {},
+        "events": "numbered by the recorder as it saw them",
+        "options": {
+            "mode": list(options.mode),
+            "listen_host": options.listen_host,
+            "listen_port": options.listen_port,
+            "parity_on_error": options.parity_on_error,
+            "parity_listen_anywhere": options.parity_listen_anywhere,
+        },
+        "workspace": options.parity_workspace or None,
+        "redaction": {"key_id": key_id} if key_id else {"key_id": None, "why": "parity_redact=false"},
+    }

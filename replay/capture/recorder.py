@@ -9,7 +9,6 @@ import functools
 import itertools
 import logging
 import os
-import platform
 import sys
 import tempfile
 import threading
@@ -20,15 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import http, tcp, udp, version
+from mitmproxy import http, tcp, udp
 from mitmproxy.master import Master
-from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of
 from replay.capture.installation import key_path, load_key
 from replay.capture.journal import Journal
-from replay.capture.options import check_listeners, default_folder
+from replay.capture.options import check_listeners, default_folder, describe, lane_of, name_archive
 from replay.model import Chunk, Chunks, Ended, EndReason, Gap, GapReason, NoResponse, Opened, Outcome, ParityError, Record, UsageError
 from replay.redact import Redactor
 from replay.routes import match
@@ -141,8 +139,8 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         options = self._master.options
         redactor = Redactor(load_key(key_path(os.environ))) if options.parity_redact else None
-        path = Path(options.parity_output) if options.parity_output else self._default_path()
-        self._journal = Journal(path, self._facts(redactor), redactor, self._alarm)
+        path = Path(options.parity_output) if options.parity_output else name_archive(default_folder(self._script), datetime.now(UTC))
+        self._journal = Journal(path, describe(options, redactor.key_id if redactor else None), redactor, self._alarm)
         self._journal.start()
         if redactor is None:
             logger.warning("parity: parity_redact=false: credentials go to disk as they are")
@@ -191,7 +189,7 @@ class Recorder:
             return
         self.start()
         request = request_of(flow, with_body=False)
-        connection, lane = connection_of(flow), self._lane(flow)
+        connection, lane = connection_of(flow), lane_of(self._master.options, flow.client_conn.proxy_mode)
         route = match(request.method.decode("latin-1"), request.target.decode("latin-1")).name
         # numbers are drawn when nothing can fail any more, so that none is lost
         opened = self._open[flow.id] = _Open(flow, next(self._exchanges), route)
@@ -340,38 +338,6 @@ class Recorder:
         except (ParityError, OSError) as error:
             self._alarm(f"no snapshot of {workspace} ({error})")
             journal.put(Gap(GapReason.NOT_WRITTEN, event=event_before, detail=f"snapshot of the workspace: {error}"))
-
-    def _lane(self, flow: http.HTTPFlow) -> str:
-        """Name the way through the proxy: `daemon` for the first mode, its upstream address for any other."""
-        modes = self._master.options.mode
-        mode = flow.client_conn.proxy_mode
-        if len(modes) < 2 or mode == ProxyMode.parse(modes[0]) or not isinstance(mode, ReverseMode):
-            return "daemon"
-        return f"{mode.address[0]}:{mode.address[1]}"
-
-    def _facts(self, redactor: Redactor | None) -> dict[str, Any]:
-        options = self._master.options
-        first = ProxyMode.parse(options.mode[0])
-        return {
-            "recorder": f"mitmproxy {version.VERSION}, Python {platform.python_version()}",
-            "daemon": {"host": first.address[0], "port": first.address[1]} if isinstance(first, ReverseMode) else {},
-            "events": "numbered by the recorder as it saw them",
-            "options": {
-                "mode": list(options.mode),
-                "listen_host": options.listen_host,
-                "listen_port": options.listen_port,
-                "parity_on_error": options.parity_on_error,
-                "parity_listen_anywhere": options.parity_listen_anywhere,
-            },
-            "workspace": options.parity_workspace or None,
-            "redaction": {"key_id": redactor.key_id} if redactor else {"key_id": None, "why": "parity_redact=false"},
-        }
-
-    def _default_path(self) -> Path:
-        folder = default_folder(self._script)
-        stem = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
-        names = itertools.chain([stem], (f"{stem}-{count}" for count in itertools.count(2)))
-        return next(path for name in names if not (path := folder / f"{name}.parity").exists())
 
     def _alarm(self, text: str) -> None:
         """Say that something was not recorded; end mitmdump if the operator wants that. Comes from any thread."""
