@@ -163,23 +163,12 @@ def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
 
 
 def again(run: Run, cluster: Cluster) -> str:
-    """Give the command that makes the representative's divergence again."""
+    """Give the command that makes the representative's divergence again; state needs the whole recording."""
     subject = cluster.subjects[0] if cluster.subjects else None
-    if subject is None or subject.kind != "exchange":
-        return f"signet-parity explain RUN {shlex.quote(cluster.id)}"
     daemon = run.observed.daemon.split(" ")[0] or "NAME"
-    command = [
-        "signet-parity",
-        "replay",
-        run.recorded.path,
-        "--only",
-        subject.id,
-        "--daemon",
-        daemon,
-        "--observed",
-        f"again-{subject.id}.parity",
-    ]
-    return shlex.join(command)
+    only = subject.id if subject is not None and subject.kind == "exchange" else None
+    command = ["signet-parity", "replay", run.recorded.path, *(["--only", only] if only else []), "--daemon", daemon]
+    return shlex.join([*command, "--observed", f"again-{only}.parity" if only else "again.parity"])
 
 
 def _value(text: str | None) -> str | None:

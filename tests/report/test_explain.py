@@ -25,6 +25,13 @@ def test_a_cause_is_told_whole(sample: Run) -> None:
     assert '\n       "id": "7d1f0c52-9a3e-4b61-8c0d-2f5a1e9b7c33",\n' in text
 
 
+def test_a_cause_of_state_needs_the_whole_recording(sample: Run) -> None:
+    """What no single exchange stands for is made again by the whole recording."""
+    text = explain(sample, "c-5d00f1")
+    assert "\nagain      signet-parity replay 2026-11-14T090000Z.parity --daemon rust --observed again.parity" in text
+    assert "\nseen in    row memories/42, row memories/43\n" in text
+
+
 def test_a_cause_names_what_follows_from_it(sample: Run) -> None:
     """A cause lists what it explains, and what follows says from what."""
     assert "\nexplains   c-0aa9c3 a memory that was never written is not listed (seen 6 of 28)\n" in explain(sample, "c-44e0aa")

@@ -341,7 +341,7 @@
         side.cut ? el("p", { class: "quiet" }, "The body is cut here.") : null]);
     const node = el("div", {}, el("div", { class: "sides" }, own(a, b, left), own(b, a, right)));
     const texts = [a?.body ?? "", b?.body ?? ""];
-    if (texts[0] || texts[1]) node.append(table(texts, [a?.type ?? "", b?.type ?? ""], view, [left, right]));
+    if (texts[0] || texts[1]) node.append(el("p", { class: "marks" }, el("span", { class: "mark-own" }, "this cause"), el("span", { class: "mark-found" }, "another cause"), el("span", { class: "drift" }, "tolerated")), table(texts, [a?.type ?? "", b?.type ?? ""], view, [left, right]));
     return node;
   }
 
@@ -357,10 +357,15 @@
   const raw = (text, path) => ({ depth: 0, key: "", text, path, opens: false, comma: "" });
   function events(text) {
     let event = 0;
-    return text.split(/\r?\n/).map((line, place, lines) => {
-      if (!line && place && lines[place - 1]) { event += 1; return raw("", `$.<sse>[${event - 1}]`); }
-      const field = /^(event|id|data):/.exec(line);
-      return raw(line, field ? `$.<sse>[${event}].${field[1]}` : `$.<sse>[${event}]`);
+    return text.split(/\r?\n/).flatMap((line, place, lines) => {
+      if (!line && place && lines[place - 1]) { event += 1; return [raw("", `$.<sse>[${event - 1}]`)]; }
+      const field = /^(event|id|data): ?/.exec(line);
+      if (!field) return [raw(line, `$.<sse>[${event}]`)];
+      const path = `$.<sse>[${event}].${field[1]}`;
+      const inner = field[1] === "data" ? json(line.slice(field[0].length), path) : null;
+      if (!inner || inner.length < 2) return [raw(line, path)];
+      inner[0].key = "data";
+      return inner;
     });
   }
   function json(text, root) {
@@ -431,7 +436,9 @@
     let start = 0;
     while (start < left.length && start < right.length && keysLeft[start] === keysRight[start]) { rows.push([start, start]); start += 1; }
     let end = 0;
-    while (end < left.length - start && end < right.length - start && keysLeft[left.length - 1 - end] === keysRight[right.length - 1 - end]) end += 1;
+    // A brace that closes another item is no common end: it belongs to the item above it.
+    const common = (one, other) => one.path === other.path || !(one.opens && /^[}\]]/.test(one.text));
+    while (end < left.length - start && end < right.length - start && keysLeft[left.length - 1 - end] === keysRight[right.length - 1 - end] && common(left[left.length - 1 - end], right[right.length - 1 - end])) end += 1;
     const n = left.length - start - end;
     const m = right.length - start - end;
     const middle = [];
@@ -443,8 +450,12 @@
       let j = 0;
       while (i < n || j < m) {
         if (i < n && j < m && keysLeft[start + i] === keysRight[start + j]) { middle.push([start + i, start + j]); i += 1; j += 1; }
-        else if (i < n && (j === m || best[(i + 1) * width + j] >= best[i * width + j + 1])) { middle.push([start + i, null]); i += 1; }
-        else { middle.push([null, start + j]); j += 1; }
+        else {
+          // Where both ways are as good, keep abreast.
+          const gain = i < n && j < m ? best[(i + 1) * width + j] - best[i * width + j + 1] : 0;
+          if (i < n && (j === m || gain > 0 || (gain === 0 && i <= j))) { middle.push([start + i, null]); i += 1; }
+          else { middle.push([null, start + j]); j += 1; }
+        }
       }
     } else {
       for (let i = 0; i < n; i += 1) middle.push([start + i, null]);
