@@ -37,6 +37,8 @@ class SegmentHead:
     kind: Literal["recording", "observed"]
     number: int
     """From 1."""
+    previous_bytes: int
+    """How long the segment before was when it was closed; 0 in the first."""
 
 
 @dataclass(frozen=True, slots=True)

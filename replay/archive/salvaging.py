@@ -19,7 +19,7 @@ from replay.archive.blocks import Frame, Tail, walk
 from replay.archive.codec import FORMAT, Body, SegmentHead, decode, digest_of, records_of
 from replay.archive.counts import Tally, events_of
 from replay.archive.manifest import Block, Kind, Manifest, NewerFormatError, Segment, SnapshotFile, digest_of_blocks, newer_format
-from replay.archive.segments import open_segment, read_block
+from replay.archive.segments import open_segment, read_block, segment_name
 from replay.model import ArchiveError, Binding, DaemonRecord, Record, Wait
 
 
@@ -95,6 +95,9 @@ class _Finder:
         self.observed = False
         self.damage: list[str] = []
         self.lost_events: list[tuple[int, int]] = []
+        self._walked: tuple[int, int] = (0, 0)
+        """Number and whole bytes of the segment that was walked last."""
+        self._latest: SegmentHead | None = None
         self.tally = Tally()
 
     def by_index(self, path: Path, segment: Segment) -> Segment:
@@ -122,6 +125,7 @@ class _Finder:
         whole: list[Block] = []
         bodies: set[bytes] = set()
         length = 0
+        self._latest = None
         with open_segment(path) as file:
             size = path.stat().st_size
             try:
@@ -130,10 +134,24 @@ class _Finder:
                     if isinstance(found, Tail):
                         raise ArchiveError(found.reason)  # noqa: TRY301 - the same end as any other damage
                     whole.append(self._look_into(path, found, bodies))
+                    if found.offset == 0:
+                        self._follow(path)
                     length = found.offset + found.length
             except ArchiveError as error:
                 self._leave(path, length, size - length, error)
+        if self._latest is not None:
+            self._walked = (self._latest.number, length)
         return Segment(path.name, length, tuple(whole))
+
+    def _follow(self, path: Path) -> None:
+        """Look whether the segment before is as long as it was when this one was begun: cut between two blocks, it looks whole."""
+        if self._latest is None:
+            raise ArchiveError("the segment has no head")
+        number, length = self._walked
+        if (number, length) != (self._latest.number - 1, self._latest.previous_bytes):
+            self.damage.append(f"{path}: the segment before it is missing, or shorter than its {self._latest.previous_bytes} bytes")
+            # A stream that was opened before and ended after may lack chunks.
+            self.lost_events.append((self.tally.last_event, self.tally.last_event + 1))
 
     def _leave(self, path: Path, offset: int, length: int, error: ArchiveError) -> None:
         if isinstance(error, NewerFormatError):
@@ -173,4 +191,7 @@ class _Finder:
         self.identity = self.identity or head.archive
         if head.archive != self.identity:
             raise ArchiveError("the segment belongs to another archive")
+        if path.name != segment_name(head.number):
+            raise ArchiveError(f"the segment is number {head.number} of its archive")
         self.head = self.head or head
+        self._latest = head

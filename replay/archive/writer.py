@@ -99,7 +99,7 @@ class ArchiveWriter:
             raise ArchiveError(f"{path}: can't be made: {error.strerror or error}") from error
         writer = cls(path, manifest, segment_bytes_max=segment_bytes_max, clock=clock, disk=disk)
         writer._write_manifest(manifest)
-        writer._segment = writer._new_segment(1)
+        writer._segment = writer._new_segment(1, 0)
         return writer
 
     # --- what callers do ---
@@ -246,15 +246,15 @@ class ArchiveWriter:
             raise ArchiveError(f"{self._segment.path}: nothing more is written after the disk failed; use --salvage to read what is whole")
         return self._segment
 
-    def _new_segment(self, number: int) -> OpenSegment:
-        return OpenSegment.create(self._disk, self.path, SegmentHead(FORMAT, self._manifest.id, self._manifest.kind, number))
+    def _new_segment(self, number: int, previous_bytes: int) -> OpenSegment:
+        return OpenSegment.create(self._disk, self.path, SegmentHead(FORMAT, self._manifest.id, self._manifest.kind, number, previous_bytes))
 
     def _rotate_if_full(self) -> None:
         segment = self._ready()
         if segment.length < self._segment_bytes_max:
             return
         segment.settle()
-        following = self._new_segment(len(self._closed) + 2)
+        following = self._new_segment(len(self._closed) + 2, segment.length)
         segment.file.close()
         self._closed.append(segment.index())
         self._segment = following

@@ -387,6 +387,34 @@ def test_a_missing_and_an_unlisted_segment_are_noticed(write: Write) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("how", ["cut between blocks", "cut in a block", "gone"])
+def test_a_segment_before_the_last_is_cut(tmp_path: Path, exchange: Exchange, how: str) -> None:
+    """Without an index too, an earlier segment that lacks its end is noticed, and a stream across it is not given as whole."""
+    path = tmp_path / "a.parity"
+    with ArchiveWriter.create(path, kind="recording", facts={}, segment_bytes_max=400) as writer:
+        for record in (*exchange(1, 1), *exchange(2, 4, chunks=2), *exchange(3, 9), *exchange(4, 12)):
+            writer.append(record)
+            writer.flush()
+    segments = read(path, salvage=True).manifest["segments"]
+    number = next(index for index, segment in enumerate(segments) if any(block["last_event"] in {6, 7} for block in segment["blocks"]))
+    blocks = segments[number]["blocks"]
+    file = path / segments[number]["file"]
+    at = next(block["offset"] for block in blocks if block["last_event"] in {6, 7})
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: at if how == "cut between blocks" else at + 10])
+
+    archive = read(path, salvage=True)
+
+    assert len(segments) > number + 1
+    assert 2 not in [found.id for found in archive.exchanges()]
+    assert 4 in [found.id for found in archive.exchanges()]
+    assert any("segment before it" in damage for damage in archive.damage)
+    # Of what stood in the segment alone, nobody knows any more.
+    assert how == "gone" or any(gap.exchange == 2 and gap.reason is GapReason.CUT for gap in archive.gaps())
+
+
 def test_a_segment_of_another_archive_is_left(write: Write) -> None:
     """A salvage takes nothing from a segment that belongs elsewhere."""
     path, other = write("a.parity", 3, seal=False), write("b.parity", 5, seal=False)
