@@ -6,11 +6,11 @@ How this works
 Objects are walked by key, strings are compared by their skeletons (the text with ids and times blanked): where these are equal, the
 spans stand for each other. Lists are the hard part: order and membership differ from run to run, so position proves nothing. Their
 items are paired by what they say with ids and times blanked, in passes from strict to lenient: items whose id is bound already, items
-whose whole content is the same, items that are the same but for numbers, items of
-unknown id with the same name or text. Where several items say
-the same, they are paired in order if both sides have equally many, and what is bound there is *weak*. What is left is not bound.
+whose whole content is the same, items that are the same but for numbers, items of unknown id with the same name or text. Where several
+items say the same, they are paired in order if both sides have equally many, and what is bound there is *weak*. What is left is not bound.
 
-Ids that the client chose (they stood in a request before any answer held them) are the same on both sides and are never bound.
+What stands in for a redacted secret is bound to whatever stands at its place. Ids that the client chose (they stood in a request before
+any answer held them) are the same on both sides and are never bound.
 """
 
 from collections import defaultdict
@@ -109,7 +109,7 @@ class _Walker:
                     self._bind(one.role, left[one.start : one.end], right[two.start : two.end], path, weak=weak)
             return
         role_left, role_right = classify(left), classify(right)
-        if role_left is not None and role_left == role_right and role_left.kind in _WHOLE_ONLY:
+        if role_left is not None and (role_left.kind == "placeholder" or (role_left == role_right and role_left.kind in _WHOLE_ONLY)):
             self._bind(role_left, left, right, path, weak=weak)
 
     def _bind(self, role: Role, left: str, right: str, path: str, *, weak: bool) -> None:

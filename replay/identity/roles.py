@@ -16,7 +16,7 @@ from typing import Final
 
 from replay.content import Number
 
-ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "api-key-prefix", "bearer", "digest", "time-id", "token", "prefix"})
+ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "api-key-prefix", "bearer", "digest", "time-id", "token", "prefix", "placeholder"})
 """Kinds whose values a daemon makes and that must map one to one."""
 
 TIME_KINDS: Final = frozenset({"timestamp", "date", "epoch"})
@@ -79,6 +79,7 @@ _FIND: Final = re.compile(_SHAPES, re.VERBOSE)
 _LENIENT_BASE36: Final = re.compile(r"[k-s][0-9a-z]{7}-[0-9a-z]{4,13}")
 _BASE32: Final = re.compile(r"[a-z2-7]{16}")
 _HEX12: Final = re.compile(r"[0-9a-f]{12}|[0-9a-f]{16}")
+_PLACEHOLDER: Final = re.compile(r"REDACTED[A-Za-z0-9_-]{12,}|~~[A-Za-z0-9_-]{2,17}")
 _GLUE: Final = re.compile(r"[A-Za-z0-9_.:/#@%~+-]*")
 _COMPOSED_LENGTH_MAX: Final = 400
 _PRECISION: Final = {0: "s", 3: "ms", 6: "us", 9: "ns"}
@@ -117,7 +118,9 @@ def skeleton(text: str, spans: list[Span] | None = None) -> str:
 
 
 def classify(text: str) -> Role | None:
-    """Name what a whole string is; None where its shape says nothing."""
+    """Name what a whole string is; None where its shape says nothing. What stands in for a redacted secret is a `placeholder`."""
+    if text.startswith(("REDACTED", "~~")) and _PLACEHOLDER.fullmatch(text):
+        return Role("placeholder")
     if len(text) > _COMPOSED_LENGTH_MAX and not text.startswith("eyJ"):
         return None
     spans = find(text)

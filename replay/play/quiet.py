@@ -20,6 +20,7 @@ from replay.play.job import Drained
 from replay.workspace import open_read_only
 
 _POLL_S: Final = 0.04
+_PASSES_MAX: Final = 5
 _BOUNDS_MAX: Final = 6
 """A worker that moves, but never gets down, is waited for this many bounds at most."""
 
@@ -36,14 +37,22 @@ class Quiet:
     async def wait(self, before_exchange: int, least_s: float) -> list[Wait]:
         """Wait for all workers, and at least `least_s`; gives a record for each worker that was waited for."""
         started = self._clock()
-        waits: list[Wait] = []
-        for worker in self._drained:
-            waits.extend(await self._wait_for(worker, before_exchange))
+        waits = await self._pass(before_exchange)
         rest = least_s - (self._clock() - started)
         if rest > 0:
             await asyncio.sleep(rest)
-            for worker in self._drained:  # what was only now put into the tables
-                waits.extend(await self._wait_for(worker, before_exchange))
+            waits += await self._pass(before_exchange)  # what was only now put into the tables
+        return waits
+
+    async def _pass(self, before_exchange: int) -> list[Wait]:
+        """Wait for each worker in turn, and again while one of them had to be waited for: what one ends may be another's beginning."""
+        waits: list[Wait] = []
+        for _ in range(_PASSES_MAX):
+            before = len(waits)
+            for worker in self._drained:
+                waits += await self._wait_for(worker, before_exchange)
+            if len(waits) == before:
+                break
         return waits
 
     async def _wait_for(self, worker: Drained, before_exchange: int) -> list[Wait]:

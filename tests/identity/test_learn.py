@@ -98,6 +98,12 @@ def test_client_chosen_ids_are_never_bound() -> None:
     assert bound({"session": R1, "id": R2}, {"session": O1, "id": O2}, chosen={R1}) == {R2: O2}
 
 
+def test_placeholders_stand_for_what_is_at_their_place() -> None:
+    """A redacted secret is bound to the value that was observed, whatever that looks like."""
+    assert bound({"stdout": "~~rlZ1cz3ht5Kx5Y"}, {"stdout": "plain words"}) == {"~~rlZ1cz3ht5Kx5Y": "plain words"}
+    assert bound({"stdout": "~~ of course"}, {"stdout": "plain words"}) == {}
+
+
 def test_streams_and_lines() -> None:
     """Events and NDJSON lines are aligned and learned from."""
     left = f'event: meta\ndata: {{"requestId":"{R1}"}}\n\nevent: done\ndata: {{"id":"{R2}"}}\n\n'

@@ -39,6 +39,7 @@ HEX16, HEX32, HEX64 = (
         (f"chatcmpl_{UUID}", "composed(chatcmpl_<uuid>)"),
         (f"temporal:memory:{UUID}:valid", "composed(temporal:memory:<uuid>:valid)"),
         ("memory/2026-11-23T07-37-13.407Z--yvdl6ymqk37zzcnw--manifest.md", "composed(memory/<timestamp>--<token>--manifest.md)"),
+        ("REDACTED23M4KBu7YLHWauado2yBXo9LKcLFCcH0G4U", "placeholder"),
         ("2026-11-23T07:36:23.113Z", "timestamp(ms,Z)"),
         ("2026-11-14T09:12:03.511204117+00:00", "timestamp(ns,+00:00)"),
         ("2026-11-23 07:37:13", "timestamp(s,none,space)"),

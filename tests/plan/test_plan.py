@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from replay.model import Chunk, Connection, EndReason, Exchange, Gap, GapReason, NoResponse, Outcome, Request, Response, UsageError
 from replay.plan import Births, Need, Plan, make_plan
@@ -51,6 +53,21 @@ def test_the_frontier_follows_ends_and_starts() -> None:
     assert after(plan) == {1: 0, 2: 0, 3: 1, 4: 3}
     assert [step.leave_after for step in plan.steps] == [2, 0, 1, 3]
     assert [step.previous for step in plan.steps] == [None, None, 2, 3]
+
+
+@given(st.permutations(list(range(1, 17))))
+def test_the_frontier_is_the_order_of_events(events: list[int]) -> None:
+    """Whatever overlaps: a step waits for exactly those that ended before it began, and the frontier never falls."""
+    spans = [sorted(events[at : at + 2]) for at in range(0, len(events), 2)]
+    exchanges = [exchange(number, opened, ended, client=str(number)) for number, (opened, ended) in enumerate(spans, 1)]
+    plan = make_plan(exchanges)
+    ends = sorted(exchanges, key=lambda one: one.ended_event)
+    for step in plan.steps:
+        before = {one.id for one in exchanges if one.ended_event < step.exchange.opened_event}
+        assert {one.id for one in ends[: step.after]} == before
+        assert step.exchange in ends[step.leave_after :]
+    fronts = [step.after for step in plan.steps]
+    assert fronts == sorted(fronts)
 
 
 def test_ids_are_needed_from_their_first_giver() -> None:
