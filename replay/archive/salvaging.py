@@ -134,8 +134,8 @@ class _Finder:
                     if isinstance(found, Tail):
                         raise ArchiveError(found.reason)  # noqa: TRY301 - the same end as any other damage
                     whole.append(self._look_into(path, found, bodies))
-                    if found.offset == 0:
-                        self._follow(path)
+                    if self._latest is not None and found.offset == 0:
+                        self._follow(path, self._latest)
                     length = found.offset + found.length
             except ArchiveError as error:
                 self._leave(path, length, size - length, error)
@@ -143,13 +143,11 @@ class _Finder:
             self._walked = (self._latest.number, length)
         return Segment(path.name, length, tuple(whole))
 
-    def _follow(self, path: Path) -> None:
+    def _follow(self, path: Path, head: SegmentHead) -> None:
         """Look whether the segment before is as long as it was when this one was begun: cut between two blocks, it looks whole."""
-        if self._latest is None:
-            raise ArchiveError("the segment has no head")
         number, length = self._walked
-        if (number, length) != (self._latest.number - 1, self._latest.previous_bytes):
-            self.damage.append(f"{path}: the segment before it is missing, or shorter than its {self._latest.previous_bytes} bytes")
+        if (number, length) != (head.number - 1, head.previous_bytes):
+            self.damage.append(f"{path}: the segment before it is missing, or shorter than its {head.previous_bytes} bytes")
             # A stream that was opened before and ended after may lack chunks.
             self.lost_events.append((self.tally.last_event, self.tally.last_event + 1))
 
@@ -175,6 +173,8 @@ class _Finder:
                 digest = digest_of(body.data)
                 bodies.add(digest)
                 return replace(place, holds="body", body=digest.hex())
+            case _ if frame.offset == 0:
+                raise ArchiveError("the segment does not begin with its head")
             case entries:
                 return self._count(place, records_of(entries))
 

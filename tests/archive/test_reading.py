@@ -426,6 +426,18 @@ def test_a_segment_of_another_archive_is_left(write: Write) -> None:
     assert any("another archive" in damage for damage in archive.damage)
 
 
+def test_a_segment_without_its_head_is_left(write: Write) -> None:
+    """Records of which nobody knows where they belong are not taken."""
+    path = write("a.parity", 3, seal=False)
+    head = read(path, salvage=True).manifest["segments"][0]["blocks"][0]["length"]
+    (path / _SEGMENT).write_bytes((path / _SEGMENT).read_bytes()[head:])
+
+    archive = read(path, salvage=True)
+
+    assert list(archive.records()) == []
+    assert any("head" in damage for damage in archive.damage)
+
+
 def test_an_encrypted_archive_is_refused(write: Write) -> None:
     """An encrypted segment is named as what it is."""
     path = write("a.parity", 3, seal=True)
