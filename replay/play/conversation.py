@@ -29,7 +29,8 @@ from replay.play.wire import AnswerReader, request_bytes
 LEFT: Final = frozenset({EndReason.CLIENT_LEFT, EndReason.PROXY_STOPPED, EndReason.TIMEOUT})
 """How a recorded exchange ended where its answer did not end by itself."""
 
-_STREAMS: Final = (b"text/event-stream", b"application/x-ndjson")
+_EVENTS: Final = b"text/event-stream"
+_STREAMS: Final = (_EVENTS, b"application/x-ndjson")
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _IDEMPOTENT: Final = frozenset({b"GET", b"HEAD"})
 
@@ -73,6 +74,7 @@ class Conversation:
         self._raw = b""
         self._rest = b""
         self._events = 0
+        self._has_events = False
         self._moved = asyncio.Event()
         self._recorded_events = _recorded_events(step)
 
@@ -161,20 +163,22 @@ class Conversation:
         if answer.any_byte and observation.first_byte_at is None:
             observation.first_byte_at = now
         if answer.head_whole and observation.headers_event is None:
-            media = next((value for name, value in answer.headers if name.lower() == b"content-type"), b"")
-            observation.head(now, streamed=media.lower().startswith(_STREAMS))
+            media = next((value for name, value in answer.headers if name.lower() == b"content-type"), b"").lower()
+            observation.head(now, streamed=media.startswith(_STREAMS))
+            self._has_events = media.startswith(_EVENTS)
             self._learn_head()
         data = answer.take()
         if data:
             observation.body(now, data)
             self._body.append(data)
-            if observation.streamed:
+            if self._has_events:
                 self._read_events(data)
         self._moved.set()
 
     def _read_events(self, data: bytes) -> None:
+        searched = max(0, len(self._rest) - 3)
         self._rest += data
-        ends = [match.end() for match in _BLANK_LINE.finditer(self._rest)]
+        ends = [match.end() for match in _BLANK_LINE.finditer(self._rest, searched)]
         if not ends:
             return
         text, self._rest = self._rest[: ends[-1]].decode("utf-8", "replace"), self._rest[ends[-1] :]

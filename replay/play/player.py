@@ -89,6 +89,8 @@ class Player:
                     await self._walk(step, tasks, started)
                     _tell(f"{number} of {len(self._plan.steps)} sent", last=number == len(self._plan.steps))
         finally:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(signal.SIGTERM)
             for link in self._all_links:
                 await link.close()
         for step in self._plan.steps:

@@ -1,12 +1,13 @@
 """One replay from job to observed archive."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from replay.archive import Archive, ArchiveWriter, read
 from replay.identity import Bindings
+from replay.model import ParityError
 from replay.plan import Plan, plan
 from replay.play.job import CellFacts, Job
 from replay.play.observed import Observed
@@ -50,12 +51,26 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
     with ArchiveWriter.create(job.observed, kind="observed", facts=_facts(recorded, planned, job, facts), started_at=started_at) as writer:
         observed = Observed(writer, clock)
         player = Player(planned, job, facts, observed, rewriter=rewriter, bindings=bindings, clock=clock)
-        complete = await player.run()
+        try:
+            complete = await player.run()
+        except BaseExceptionGroup as group:
+            ours, others = group.split(ParityError)
+            if ours is None or others is not None:
+                raise
+            raise next(_leaves(ours)) from group
         writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=dict(player.counts))
         if facts.workspace:
             writer.note(secrets=secret_forms(Path(facts.workspace)))
         observed.seal("complete" if complete else "incomplete")
     return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, dict(player.counts))
+
+
+def _leaves(group: BaseExceptionGroup[ParityError]) -> Iterator[ParityError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict[str, object]:

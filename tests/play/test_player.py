@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from replay.archive import read
-from replay.model import EndReason, GapReason, NoResponse, Response
+from replay.archive import ArchiveWriter, read
+from replay.model import ArchiveError, Ended, EndReason, GapReason, NoResponse, Response
 from replay.play import Drained
 from replay.workspace import tokens
 
@@ -527,4 +527,27 @@ def test_a_player_that_is_told_to_stop(bench: Any, tmp_path: Path) -> None:
         assert {(gap.exchange, gap.reason) for gap in observed.gaps()} == {(2, GapReason.NOT_OBSERVED), (3, GapReason.NOT_OBSERVED)}
         assert observed.facts["complete"] is False
 
+    asyncio.run(run())
+
+
+def test_a_disk_that_fails(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the observed archive can't be written, that is the error, not a bug."""
+    tape = bench.tape()
+    tape.ask(1, "GET", "/health", {})
+    append = ArchiveWriter.append
+
+    def refuse(self: ArchiveWriter, record: Any) -> None:
+        if isinstance(record, Ended) and self.path.name == "observed.parity":
+            raise ArchiveError("no space left")
+        append(self, record)
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            with pytest.raises(ArchiveError, match="no space left"):
+                await bench.play(tape, daemon.port)
+
+    monkeypatch.setattr(ArchiveWriter, "append", refuse)
     asyncio.run(run())
