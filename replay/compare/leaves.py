@@ -160,7 +160,7 @@ def _same_text(text: str, scene: Scene) -> Relating | None:
     bound = scene.side.bindings.observed_for(text)
     if bound is None or bound == text:
         return None
-    return Relating(DifferenceClass.SEMANTIC, "identity", "the recorded run's own id", "", (_mapping(text, bound, scene, "id"),))
+    return Relating(DifferenceClass.STRUCTURAL, "identity", "the recorded run's own id", "", (_mapping(text, bound, scene, "id"),))
 
 
 def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, path: str) -> Relating | None:
@@ -173,7 +173,7 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, path: str) 
                 scene.tolerate("renamed id", path)
             return None
         shown = _mapping(recorded, bound, scene, left.kind)
-        return Relating(DifferenceClass.SEMANTIC, "identity", f"{left.kind} → another {right.kind}", "", (shown,))
+        return Relating(DifferenceClass.STRUCTURAL, "identity", f"{left.kind} → another {right.kind}", "", (shown,))
     if recorded == observed:
         return None
     if left.kind != right.kind:
@@ -181,7 +181,7 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, path: str) 
     other = bindings.recorded_for(observed)
     if other is not None:
         shown = _mapping(other, observed, scene, left.kind)
-        return Relating(DifferenceClass.SEMANTIC, "identity", f"two recorded {left.kind}s became one", "", (shown,))
+        return Relating(DifferenceClass.STRUCTURAL, "identity", f"two recorded {left.kind}s became one", "", (shown,))
     if scene.binding:
         bindings.bind(left.kind, recorded, observed, scene.exchange, path)
         scene.side.born[left.kind, recorded] = f"#{scene.exchange} {scene.route} {path}"

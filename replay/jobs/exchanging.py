@@ -1,7 +1,6 @@
 """Bring flow files in and send them out."""
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,6 @@ from replay.archive import read
 from replay.model import UsageError
 from replay.redact import Redactor
 
-_KEY_BYTES: Final = 32
 _HOW_TO_LOOK: Final = "look at it with `mitmweb -n -r {path}` (never with a reverse: mode, which rewrites what it loads)"
 
 
@@ -32,12 +30,13 @@ def bring_in(
         ParityError: the source is damaged or none, or the destination is taken.
 
     """
+    from replay.capture.installation import key_path, load_key
     from replay.interop.mitm import import_mitm
 
     if source.suffix == ".har":
         raise UsageError(f"{source}: HAR files are not read yet; only .mitm (also .xz, .gz, .zst)")
     progress("importing", 0, 1)
-    redactor = Redactor(_one_time_key()) if redact else None
+    redactor = Redactor(load_key(key_path(os.environ))) if redact else None
     made = import_mitm(source, destination, first=first, redactor=redactor, snapshot=snapshot, workspace=workspace)
     parts = [f"{made.exchanges} exchanges of {made.flows} flows → {made.archive}"]
     if made.left_out:
@@ -73,7 +72,3 @@ def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
         count = export_mitm(read(source, salvage=salvage), destination)
     return f"{count} flows → {destination}; " + _HOW_TO_LOOK.format(path=destination)
 
-
-def _one_time_key() -> bytes:
-    # An import has no installation whose placeholders it should share; equality holds within the archive.
-    return secrets.token_bytes(_KEY_BYTES)

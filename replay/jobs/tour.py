@@ -25,7 +25,6 @@ from typing import Final
 
 from replay import runs
 from replay.archive import read
-from replay.capture.installation import key_path
 from replay.daemon import load_daemon, running
 from replay.demo import DIFFERENCES, FAULTS, make_workspace
 from replay.demo.daemon import DEFAULT_PASSWORD
@@ -113,7 +112,7 @@ def demo_order(folder: Path, name: str, runtime: str, arguments: tuple[str, ...]
         daemon=f"demo-{runtime}",
         allow=("all",),
         known_secrets=(DEFAULT_PASSWORD, WRONG_PASSWORD),
-        redaction_key=key_path({"XDG_CONFIG_HOME": str(folder / "config")}),
+        redaction_key=folder / "config" / "signet-parity" / "redaction.key",
         extra_arguments=arguments,
     )
 

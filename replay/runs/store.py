@@ -72,7 +72,7 @@ def load(path: Path) -> Run:
             raise UsageError(f"{path}: {len(findings)} findings but {len(divergences)} judgements; compare again")
         values["divergences"] = [{**row, "finding": finding} for row, finding in zip(divergences, findings, strict=True)]
         run = _build(Run, {**head, **values})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: is a damaged run ({type(error).__name__}: {error}); compare again") from error
     return typing.cast("Run", run)
 
