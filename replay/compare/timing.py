@@ -2,8 +2,9 @@
 Timing: the literal rule counted, and what the run's own control lets stand.
 
 The literal rule (over 2× or over 100 ms against the recording) is counted for every pair. It opens as a divergence only where the candidate is
-over the same limits against the control of this run, by more than the run's noise floor, and on a route whose evidence is enough: at least three
-samples of which more than half are over, or one that is over a second late. The rest is counted as not enough evidence; it is no pass.
+over the same limit against the control of this run, by more than the run's noise floor, and on a route whose evidence is enough: more than half
+of at least three samples over 100 ms late, or of at least ten over twice as slow (a few milliseconds happen by chance), or one sample that is over
+a second late. The rest is counted as not enough evidence; it is no pass.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ FLOOR_MS_MIN: Final = 5.0
 TIMES: Final = 2.0
 LATER_MS: Final = 100.0
 SAMPLES_MIN: Final = 3
+SAMPLES_MIN_TIMES: Final = 10
 ALONE_MS_MIN: Final = 1000.0
 
 
@@ -55,8 +57,10 @@ def judge_timing(samples: Sequence[Sample]) -> TimingResult:
     late: list[Sample] = []
     for members in by_route.values():
         over = [sample for sample in members if _over(sample, floor)]
-        enough = len(members) >= SAMPLES_MIN and 2 * len(over) > len(members)
-        opened = [sample for sample in over if enough or _by_far(sample)]
+        much = [sample for sample in over if _later(sample)]
+        enough = _is_most(over, members, SAMPLES_MIN_TIMES)
+        enough_much = _is_most(much, members, SAMPLES_MIN)
+        opened = [sample for sample in over if enough or (enough_much and sample in much) or _by_far(sample)]
         late.extend(opened)
         counts["over, but not enough evidence"] += len(over) - len(opened)
     return TimingResult(tuple(late), tuple(sorted(counts.items())), floor)
@@ -69,6 +73,14 @@ def noise_floor_ms(samples: Sequence[Sample]) -> float:
         return FLOOR_MS_MIN
     middle = median(apart)
     return max(FLOOR_MS_MIN, 3.0 * median(abs(value - middle) for value in apart))
+
+
+def _is_most(some: Sequence[Sample], members: Sequence[Sample], at_least: int) -> bool:
+    return len(members) >= at_least and 2 * len(some) > len(members)
+
+
+def _later(sample: Sample) -> bool:
+    return sample.control_ms is not None and sample.observed_ms > max(sample.control_ms, sample.recorded_ms) + LATER_MS
 
 
 def _over(sample: Sample, floor: float) -> bool:

@@ -51,3 +51,9 @@ def test_the_floor_is_measured() -> None:
 def test_faster_is_counted_apart() -> None:
     """A candidate that needs less than half is counted, not judged."""
     assert counts(samples(2, 50, 5, 50))["faster than half the recording"] == 2
+
+
+def test_twice_as_slow_needs_ten_samples() -> None:
+    """Twenty milliseconds for eight happen by chance: three samples are counted, ten of ten open."""
+    assert counts(samples(3, 8, 20, 8))["over, but not enough evidence"] == 3
+    assert len(judge_timing(samples(10, 8, 20, 8)).late) == 10
