@@ -29,6 +29,8 @@ PAUSE_S: Final = 0.1
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(rb"[!-~\x80-\xff]+")
+_READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_PURE: Final = frozenset({"read", "volatile-read", "stream", "static"})
 _GIVEN_BY_WRITES: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", "time-id"})
 
 
@@ -49,12 +51,13 @@ class Plan:
         return len(self.steps) + len(self.gaps)
 
 
-def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | None = None) -> Plan:
+def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | None = None, reads_only: bool = False) -> Plan:
     """
     Plan the replay of a recording.
 
     `allow` names what may act on the outside world: replay classes, route names, or `all`. `only` keeps one exchange and all that it
-    needs ids from. An exchange of which the recording holds a part only is a gap, too.
+    needs ids from. An exchange of which the recording holds a part only is a gap, too. With `reads_only` nothing is sent that could change
+    the daemon's state, whatever `allow` says.
 
     Raises:
         ArchiveError: the recording is damaged.
@@ -62,10 +65,17 @@ def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | 
 
     """
     joined = recorded.join()
-    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps)
+    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only)
 
 
-def make_plan(exchanges: Sequence[Exchange], *, allow: frozenset[str] = frozenset(), only: int | None = None, gaps: Iterable[Gap] = ()) -> Plan:
+def make_plan(
+    exchanges: Sequence[Exchange],
+    *,
+    allow: frozenset[str] = frozenset(),
+    only: int | None = None,
+    gaps: Iterable[Gap] = (),
+    reads_only: bool = False,
+) -> Plan:
     """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
     routes = {exchange.id: route_of(exchange) for exchange in ordered}
@@ -76,6 +86,7 @@ def make_plan(exchanges: Sequence[Exchange], *, allow: frozenset[str] = frozense
     for exchange in ordered:
         gap = (
             _out_of_scope(exchange, wanted)
+            or _changing(exchange, routes[exchange.id], reads_only=reads_only)
             or _unsafe(exchange, routes[exchange.id], allow)
             or malformed(exchange)
             or _orphaned(exchange, births, left_out, routes)
@@ -138,6 +149,13 @@ def _out_of_scope(exchange: Exchange, wanted: set[int] | None) -> Gap | None:
     return None
 
 
+def _changing(exchange: Exchange, route: Route, *, reads_only: bool) -> Gap | None:
+    if not reads_only or (exchange.request.method in _READING and route.replay_class in _PURE):
+        return None
+    detail = f"{route.name} ({route.replay_class}) may change a daemon that was not started for this replay; writes must be asked for"
+    return Gap(GapReason.UNSAFE, event=exchange.opened_event, exchange=exchange.id, detail=detail)
+
+
 def _unsafe(exchange: Exchange, route: Route, allow: frozenset[str]) -> Gap | None:
     if route.replay_class not in ACTS_OUTSIDE or not allow.isdisjoint({"all", route.replay_class, route.name, route.template}):
         return None
@@ -164,7 +182,9 @@ def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Bir
     last_on: dict[str, Exchange] = {}
     pauses = _pauses(everything)
     unsettled = False
+    open_heads: list[Exchange] = []
     for exchange in kept:
+        open_heads = [other for other in open_heads if other.ended_event > exchange.opened_event]
         pause_s = pauses[exchange.id]
         settles = unsettled and pause_s > PAUSE_S
         if settles:
@@ -182,11 +202,13 @@ def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Bir
             after=bisect_left(ends, exchange.opened_event),
             leave_after=bisect_left(ends, exchange.ended_event),
             previous=None if before is None or before.ended_event > exchange.ended_event else before.id,
+            heads=tuple(other.id for other in open_heads if other.headers_event is not None and other.headers_event < exchange.opened_event),
             needs=tuple(needs),
             pause_s=pause_s,
             settles=settles,
         )
         last_on[exchange.connection.client] = exchange
+        open_heads.append(exchange)
         unsettled = unsettled or routes[exchange.id].replay_class in WRITES
 
 

@@ -27,6 +27,8 @@ class Step:
     """How many of them must have ended before this one may be left, where the client left it."""
     previous: int | None
     """The exchange before it on the same client connection; None also where that one outlasted it."""
+    heads: tuple[int, ...] = ()
+    """Exchanges that were still open when this one started and whose answers had begun: theirs must have begun again."""
     needs: tuple[Need, ...] = ()
     """Ids that must be known first, or their exchanges be over."""
     pause_s: float = 0.0

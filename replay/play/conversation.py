@@ -63,6 +63,8 @@ class Conversation:
         self.end = EndReason.COMPLETE
         self.outcome: Outcome = NoResponse("not asked")
         self.retried = False
+        self.begun = False
+        """Whether the head of an answer has come."""
         self.link = link
         self._observation = observation
         self._bindings = bindings
@@ -167,6 +169,8 @@ class Conversation:
             observation.head(now, streamed=media.startswith(_STREAMS))
             self._has_events = media.startswith(_EVENTS)
             self._learn_head()
+            self.begun = True
+            self._taught()
         data = answer.take()
         if data:
             observation.body(now, data)

@@ -21,6 +21,8 @@ class Job:
     """Replay classes, route names, or `all`."""
     only: int | None = None
     salvage: bool = False
+    reads_only: bool = False
+    """Send nothing that could change the daemon's state: it was not started for this replay."""
     pace: str | float = "asap"
     """`asap`, `recorded`, or how many times faster than recorded."""
     request_bound_s: float = 30.0

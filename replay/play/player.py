@@ -73,6 +73,7 @@ class Player:
         self._impatient: set[str] = set()
         self._outside = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[int, Conversation] = {}
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> bool:
@@ -115,6 +116,7 @@ class Player:
 
     async def _walk(self, step: Step, tasks: asyncio.TaskGroup, started: float) -> None:
         await self._until(lambda: self._front >= step.after and (step.previous is None or step.previous in self._done))
+        await self._until(lambda: all(self._has_begun(number) for number in step.heads))
         await self._until(lambda: all(need.exchange in self._done or self._bindings.observed_for(need.id) for need in step.needs))
         if self._over is None:
             await self._keep_pace(step, started)
@@ -181,6 +183,7 @@ class Player:
         conversation.notes.extend(rewritten.notes)
         conversation.notes.extend(self._unrenewed(step))
         conversation.begin(rewritten)
+        self._open[exchange.id] = conversation
         self._outside = self._outside or step.route.replay_class in ACTS_OUTSIDE
         self.counts["rewritten"] += rewritten.replaced > 0
         return conversation
@@ -262,8 +265,13 @@ class Player:
     def _notify(self) -> None:
         self._changed.set()
 
+    def _has_begun(self, number: int) -> bool:
+        """Whether an exchange's answer has begun, or can't any more."""
+        return number in self._done or (number in self._open and self._open[number].begun)
+
     def _finish(self, step: Step) -> None:
         self._done.add(step.exchange.id)
+        self._open.pop(step.exchange.id, None)
         while self._front < len(self._ends) and self._ends[self._front] in self._done:
             self._front += 1
         self._notify()

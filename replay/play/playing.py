@@ -39,7 +39,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
 
     """
     recorded = read(job.recorded, salvage=job.salvage)
-    planned = plan(recorded, allow=job.allow, only=job.only)
+    planned = plan(recorded, allow=job.allow, only=job.only, reads_only=job.reads_only)
     started_at = clock()
     bindings = Bindings()
     rewriter = Rewriter(
@@ -91,6 +91,7 @@ def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict
         "steps": len(planned.steps),
         "allow": sorted(job.allow),
         "only": job.only,
+        "reads_only": job.reads_only,
         "pace": job.pace,
     }
 

@@ -181,3 +181,19 @@ def test_the_replay_settles_where_time_was_left_after_a_write() -> None:
 def test_nothing_planned() -> None:
     """An empty recording is an empty plan."""
     assert make_plan([]).planned == 0
+
+
+def test_a_foreign_daemon_is_only_read() -> None:
+    """With reads only, whatever may change state is a gap of its own reason, even where all is allowed."""
+    exchanges = [
+        exchange(1, 1, 2, "/api/memories"),
+        exchange(2, 3, 4, "/api/memory/remember", method="POST"),
+        exchange(3, 5, 6, "/api/memory/recall", method="POST"),
+        exchange(4, 7, 8, "/api/secrets/bitwarden/status"),
+    ]
+
+    made = make_plan(exchanges, allow=frozenset({"all"}), reads_only=True)
+
+    assert [step.exchange.id for step in made.steps] == [1]
+    assert {gap.reason for gap in made.gaps} == {GapReason.UNSAFE}
+    assert made.planned == 4

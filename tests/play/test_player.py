@@ -551,3 +551,29 @@ def test_a_disk_that_fails(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ArchiveWriter, "append", refuse)
     asyncio.run(run())
+
+
+def test_a_request_waits_for_the_head_of_an_open_stream(bench: Any) -> None:
+    """What was asked after an open stream had begun is asked after it has begun again, however late that is."""
+    tape = bench.tape()
+    tape.open(1, "GET", "/events", client="a")
+    tape.head(1)
+    tape.ask(2, "POST", "/after", {}, client="b")
+    tape.end(1, bench.response({}))
+
+    async def run() -> None:
+        order: list[str] = []
+
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            if asked.target == "/events":
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                order.append("head of /events")
+            order.append(asked.target)
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            await bench.play(tape, daemon.port)
+        assert order.index("head of /events") < order.index("/after")
+
+    asyncio.run(run())
