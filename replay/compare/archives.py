@@ -8,13 +8,16 @@ heard for each. An exchange in whose status or body kind control and candidate a
 A comparer that crashes on an exchange makes a gap, too, and its run is incomplete. The last line asserts that nothing fell out.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from replay.archive import Archive
 from replay.compare.answers import answer_of, body_text
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
+from replay.compare.mapped import unmap
 from replay.compare.pairing import pair_by_sequence
 from replay.compare.requests import learn_request
 from replay.compare.state import Scene, Side, Window
@@ -39,7 +42,9 @@ from replay.model import (
 )
 from replay.routes import Route, match
 
-_DECISIVE = frozenset({"status", "no-response", "body-kind", "body-missing"})
+_DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
+_NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by (#\d+)")
+"""The player's note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
         by_id: Mapping[int, Exchange] = pair_by_sequence(recorded.exchanges(), exchanges)
         gaps: Mapping[int, Gap] = {}
     else:
-        by_id = {exchange.id: exchange for exchange in exchanges}
+        by_id = {exchange.id: unmap(exchange, other.facts) for exchange in exchanges}
         gaps = {gap.exchange: gap for gap in other.gaps() if gap.exchange is not None}
     bindings = Bindings.of(other.bindings())
     born = {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in other.bindings()}
@@ -217,7 +222,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             learn_request(exchange, other, candidate.side, route.name)
             if third is not None and control is not None:
                 learn_request(exchange, third, control.side, route.name)
-            found = find(exchange, other, candidate, started, route, trial=False)
+            found = _derive(find(exchange, other, candidate, started, route, trial=False), other)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
             heard = hear(found, against)
             for noise in alone(found, against or ()):
@@ -255,6 +260,19 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     )
 
 
+def _derive(found: list[Difference], other: Exchange) -> list[Difference]:
+    """
+    Where the request named an id that an earlier answer of this daemon did not give again, its status follows from that answer.
+
+    Only the status and what already follows from it: anything else that differs is still a finding of its own.
+    """
+    missing = _NOT_GIVEN.search(other.note)
+    if missing is None:
+        return found
+    reason = f"{missing[2]}, which did not give {missing[1]} again"
+    return [replace(item, derived_from=reason) if item.kind == "status" else item for item in found]
+
+
 def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners) -> tuple[GapReason | None, str]:
     """Why there is nothing to compare; None where there is."""
     told = candidate.gaps.get(exchange.id)
@@ -270,9 +288,9 @@ def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners)
 
 
 def _timed(exchange: Exchange, other: Exchange) -> bool:
-    """Whether durations say something: whole answers that nobody kept open."""
+    """Whether durations say something: whole answers that nobody kept open, asked for once."""
     whole = exchange.end is EndReason.COMPLETE and other.end is EndReason.COMPLETE
-    return whole and not exchange.streamed and not other.streamed
+    return whole and not exchange.streamed and not other.streamed and "folded poll" not in other.note
 
 
 def _late(sample: Sample, pair: Pair) -> Finding:

@@ -1,0 +1,24 @@
+"""
+Answers out of a mapped cell, as they would have been at the recorded paths.
+
+Where a host makes no namespaces, the replayed daemon's workspace lies elsewhere than the recorded one, and its answers name that place. Before
+comparing, that one path is written back to the recorded one, so that the cell's doing is no finding. A namespace cell needs none of this.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from replay.model import Exchange, Response
+
+
+def unmap(exchange: Exchange, facts: Mapping[str, Any]) -> Exchange:
+    """Give an exchange with the cell's workspace path replaced by the recorded one; as it is where the paths are the same."""
+    here, recorded = facts.get("workspace"), facts.get("recorded_workspace")
+    outcome = exchange.outcome
+    if not isinstance(here, str) or not isinstance(recorded, str) or not here or here == recorded or not isinstance(outcome, Response):
+        return exchange
+    one, two = here.encode("utf-8", "surrogateescape"), recorded.encode("utf-8", "surrogateescape")
+    body = None if outcome.body is None else outcome.body.replace(one, two)
+    headers = tuple((name, value.replace(one, two)) for name, value in outcome.headers)
+    return replace(exchange, outcome=replace(outcome, body=body, headers=headers))

@@ -1,0 +1,120 @@
+"""Two archives with a control: every planned exchange leaves as one pair or one gap."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replay.archive import Archive, ArchiveWriter, read
+from replay.compare import Comparison, compare_archives
+from replay.model import Ended, Exchange, Gap, GapReason, NoResponse, Opened, UsageError, Witness
+
+type Maker = Callable[..., Exchange]
+
+
+def write(path: Path, exchanges: Sequence[Exchange], gaps: Sequence[Gap] = (), **facts: Any) -> Archive:
+    """Write exchanges as an archive and open it."""
+    with ArchiveWriter.create(path, kind="observed" if "replay_of" in facts else "recording", facts=facts) as writer:
+        for item in exchanges:
+            writer.append(Opened(item.id, item.opened_event, item.started_at, item.connection, replace(item.request, body=b"")))
+            ended = Ended(
+                item.id,
+                item.ended_event,
+                item.ended_at,
+                item.end,
+                item.outcome,
+                item.request.body,
+                headers_event=item.headers_event,
+                note=item.note,
+            )
+            writer.append(ended)
+        for gap in gaps:
+            writer.append(gap)
+        writer.seal(event=3 * len(exchanges) + 1, at=0.0, reason="test")
+    return read(path)
+
+
+def compare(
+    tmp_path: Path,
+    recorded: Sequence[Exchange],
+    observed: Sequence[Exchange],
+    control: Sequence[Exchange] | None = None,
+    gaps: Sequence[Gap] = (),
+    **facts: Any,
+) -> Comparison:
+    """Write, open and compare."""
+    first = write(tmp_path / "r.parity", recorded)
+    second = write(tmp_path / "o.parity", observed, gaps, replay_of=first.id, **facts)
+    thirds = [] if control is None else [write(tmp_path / "c.parity", control, replay_of=first.id)]
+    return compare_archives(first, second, thirds, lambda _done, _of: None)
+
+
+def test_every_exchange_leaves_once(exchange: Maker, tmp_path: Path) -> None:
+    """Compared, left out, not observed and without a recorded answer: four exchanges, four pairs."""
+    recorded = [exchange(1, {}), exchange(2, {}), exchange(3, {}), exchange(4, outcome=NoResponse("dropped"))]
+    made = compare(tmp_path, recorded, [exchange(1, {}), exchange(4, {})], gaps=[Gap(GapReason.UNSAFE, exchange=2)])
+
+    assert {pair.exchange: pair.gap for pair in made.pairs} == {1: None, 2: "unsafe", 3: "not observed", 4: "no recorded response"}
+
+
+def test_what_the_control_does_too_is_infidelity(exchange: Maker, tmp_path: Path) -> None:
+    """A status that control and candidate agree on against the recording makes a gap, not a finding."""
+    made = compare(tmp_path, [exchange(1, {})], [exchange(1, {}, status=404)], [exchange(1, {}, status=404)])
+
+    assert made.pairs[0].gap == "infidelity"
+    assert made.findings == ()
+
+
+def test_the_candidates_own_doing_is_confirmed(exchange: Maker, tmp_path: Path) -> None:
+    """What only the candidate does is the candidate's."""
+    made = compare(tmp_path, [exchange(1, {"a": "x"})], [exchange(1, {"a": "y"})], [exchange(1, {"a": "x"})])
+
+    assert [(item.witness, item.primary, item.candidate, item.control) for item in made.findings] == [(Witness.CANDIDATE, '"x"', '"y"', '"x"')]
+
+
+def test_a_crash_of_the_comparer_is_a_gap(exchange: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange on which the comparer fails is a gap of its own reason, never equal."""
+    import replay.compare.archives as room
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(room, "compare_exchange", crash)
+    made = compare(tmp_path, [exchange(1, {})], [exchange(1, {})])
+
+    assert (made.pairs[0].gap, made.pairs[0].gap_detail) == ("comparer failed", "RuntimeError: broken")
+
+
+def test_a_missing_id_derives_the_status(exchange: Maker, tmp_path: Path) -> None:
+    """Where the player says that an id was not given again, the 404 follows from the exchange that should have given it."""
+    lost = replace(exchange(2, {}, status=404), note="11111111-1111-4111-8111-111111111111 was not given again by #1")
+    made = compare(tmp_path, [exchange(1, {}), exchange(2, {})], [exchange(1, {}), lost])
+
+    assert [item.derived_from.startswith("#1,") for item in made.findings if item.kind == "status"] == [True]
+
+
+def test_a_mapped_cells_path_is_no_finding(exchange: Maker, tmp_path: Path) -> None:
+    """The workspace's place in a mapped cell is read as the recorded one."""
+    one, two = exchange(1, {"file": "/home/a/ws/MEMORY.md"}), exchange(1, {"file": "/cells/7/ws/MEMORY.md"})
+    made = compare(tmp_path, [one], [two], recorded_workspace="/home/a/ws", workspace="/cells/7/ws")
+
+    assert made.findings == ()
+
+
+def test_a_folded_poll_is_not_timed(exchange: Maker, tmp_path: Path) -> None:
+    """An answer that was asked for several times says nothing about speed."""
+    slow = replace(exchange(1, {}, duration_ms=5000), note="folded poll: asked 9 times in 4.9 s")
+    made = compare(tmp_path, [exchange(1, {})], [slow], [exchange(1, {})])
+
+    assert dict(made.timing).get("pairs timed", 0) == 0
+
+
+def test_a_replay_of_something_else_is_refused(exchange: Maker, tmp_path: Path) -> None:
+    """An observed archive is compared with the recording that it repeats, and no other."""
+    first = write(tmp_path / "a.parity", [exchange(1, {})])
+    other = write(tmp_path / "b.parity", [exchange(1, {})], replay_of="another")
+
+    with pytest.raises(UsageError, match="is a replay of the recording another"):
+        compare_archives(first, other, [], lambda _done, _of: None)
