@@ -1,10 +1,10 @@
 """
 Timing: the literal rule counted, and what the run's own control lets stand.
 
-The literal rule (over 2× or over 100 ms against the recording) is counted for every pair. It opens as a divergence only where the candidate is
-over the same limit against the control of this run, by more than the run's noise floor, and on a route whose evidence is enough: more than half of at
-least three samples over 100 ms late, or of at least ten over twice as slow (a few milliseconds happen by chance), or one sample that is over a
-second late. The rest is counted as not enough evidence; it is no pass.
+The literal rule (over 2× or over 100 ms against the recording) is counted for every pair. It opens as a divergence only where the candidate
+is over the same limit against the control of this run, by more than the run's noise floor, and on a route whose evidence is enough: more
+than half of at least three samples over 100 ms late, or of at least ten over twice as slow (a few milliseconds happen by chance), or one
+sample that is over a second late. The rest is counted as not enough evidence; it is no pass.
 """
 
 from collections import Counter
