@@ -18,6 +18,8 @@ TIMES: Final = 2.0
 LATER_MS: Final = 100.0
 SAMPLES_MIN: Final = 3
 SAMPLES_MIN_TIMES: Final = 10
+ROUTES_MIN: Final = 5
+"""With fewer routes there is no usual shift to speak of."""
 ALONE_MS_MIN: Final = 1000.0
 
 
@@ -67,12 +69,22 @@ def judge_timing(samples: Sequence[Sample]) -> TimingResult:
 
 
 def noise_floor_ms(samples: Sequence[Sample]) -> float:
-    """How far the primary's two durations of one exchange lie apart by chance: three median deviations, at least 5 ms."""
+    """
+    How far two durations lie apart by chance, at least 5 ms.
+
+    Three times the larger of: the scatter of the primary's own two durations, and the usual shift of a route between the two replays. These
+    ran one after the other, so a machine that was busier during one of them shifts all routes; only what stands out from that is a finding.
+    """
     apart = [sample.control_ms - sample.recorded_ms for sample in samples if sample.control_ms is not None]
     if not apart:
         return FLOOR_MS_MIN
     middle = median(apart)
-    return max(FLOOR_MS_MIN, 3.0 * median(abs(value - middle) for value in apart))
+    shifts: dict[str, list[float]] = {}
+    for sample in samples:
+        if sample.control_ms is not None:
+            shifts.setdefault(sample.route, []).append(sample.observed_ms - sample.control_ms)
+    shift = median(abs(median(values)) for values in shifts.values()) if len(shifts) >= ROUTES_MIN else 0.0
+    return max(FLOOR_MS_MIN, 3.0 * median(abs(value - middle) for value in apart), 3.0 * shift)
 
 
 def _is_most(some: Sequence[Sample], members: Sequence[Sample], at_least: int) -> bool:

@@ -57,3 +57,12 @@ def test_twice_as_slow_needs_ten_samples() -> None:
     """Twenty milliseconds for eight happen by chance: three samples are counted, ten of ten open."""
     assert counts(samples(3, 8, 20, 8))["over, but not enough evidence"] == 3
     assert len(judge_timing(samples(10, 8, 20, 8)).late) == 10
+
+
+def test_a_busier_machine_is_no_finding() -> None:
+    """Where all routes need six milliseconds more, none stands out; one that needs thirty more does."""
+    busy = [Sample(10 * route + number, f"GET /{route}", 3, 9, 3) for route in range(6) for number in range(10)]
+    slow = [Sample(900 + number, "GET /slow", 3, 33, 3) for number in range(10)]
+
+    assert judge_timing(busy).late == ()
+    assert {sample.route for sample in judge_timing(busy + slow).late} == {"GET /slow"}
