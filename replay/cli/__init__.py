@@ -1,48 +1,61 @@
 """
 The command line: prints, exits, reads the environment. All work is done in `replay.jobs`.
 
-Exit codes: 0 judged and good · 1 judged and not good · 2 could not judge (usage, bad archive or rules, dead daemon, incomplete run) ·
-70 a bug in the tool.
+Exit codes: 0 judged and good · 1 judged and not good · 2 could not judge (usage, bad archive or rules, dead daemon, full disk, incomplete
+run) · 70 a bug in the tool · 130 interrupted.
 """
 
-import os
+import io
 import sys
 import traceback
+from typing import Any, Final
 
-import click
+import typer
 
 from replay.cli.app import application
-from replay.cli.console import complain
+from replay.cli.console import complain, note
 from replay.model import ParityError
+from replay.report import visible
 
-BUG = 70
-COULD_NOT = 2
+BUG: Final = 70
+COULD_NOT: Final = 2
+INTERRUPTED: Final = 130
+
+_WRONG_WORDS: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What Typer raises for wrong words on the command line. Newer versions bring a Click of their own, so its name can't be imported."""
 
 
 def main() -> None:
     """Run the command line and leave with the documented exit code, also when the tool itself crashes."""
     try:
         code = application(standalone_mode=False)
+        if code == INTERRUPTED:
+            complain(_INTERRUPTED)
     except ParityError as error:
         complain(str(error))
         code = COULD_NOT
-    except click.exceptions.Exit as leaving:
-        code = leaving.exit_code
-    except click.ClickException as error:
-        error.show()
+    except _WRONG_WORDS as error:
+        told = io.StringIO()
+        error.show(told)
+        note(visible(told.getvalue().rstrip("\n"), keep_lines=True))
         code = COULD_NOT
-    except (KeyboardInterrupt, click.Abort):
-        complain("interrupted; what was written so far is kept")
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output left (`| head`): nothing more can be said, and nothing went wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except (KeyboardInterrupt, typer.Abort):
+        complain(_INTERRUPTED)
+        code = INTERRUPTED
+    except OSError as error:
+        # Full disks, lost permissions, names that are too long: the machine's affair, so no judgement and no bug.
+        complain(f"{error.filename or 'the system refused'}: {error.strerror or error}; nothing was judged")
+        code = COULD_NOT
+    except MemoryError:
+        complain("the memory did not suffice; nothing was judged")
+        code = COULD_NOT
     except Exception:  # noqa: BLE001  # a crash must not look like "judged and not good" (Typer's own code for it is 1)
-        traceback.print_exc()
+        note(visible(traceback.format_exc().rstrip("\n"), keep_lines=True))
         complain("this is a bug in signet-parity; please report the lines above")
         code = BUG
     sys.exit(code if isinstance(code, int) else 0)
 
 
-__all__ = ["BUG", "COULD_NOT", "application", "main"]
+_INTERRUPTED: Final = "interrupted; what was written so far is kept"
+
+__all__ = ["BUG", "COULD_NOT", "INTERRUPTED", "application", "main"]

@@ -1,25 +1,57 @@
 """How the command line speaks: results on stdout, everything else on stderr, control characters shown."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TextIO
 
+from replay.model import UsageError
 from replay.report import visible
 
 _PLAIN_EVERY_S: Final = 10.0
 
 
 def say(text: str) -> None:
-    """Print a result."""
-    # What was recorded may hold lone surrogates, which no stream can encode.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    """
+    Print a result. A reader that left early (`| head`) changes nothing: the command goes on to its own exit code.
+
+    Raises:
+        UsageError: the output can't be written (a full disk, say).
+
+    """
+    if sys.stdout is None:
+        return
+    try:
+        # What was recorded may hold lone surrogates, which no stream can encode.
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(sys.stdout)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise UsageError(f"the standard output can't be written: {error.strerror or error}; give it another place") from error
 
 
 def note(text: str) -> None:
-    """Print something beside the result."""
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    """Print something beside the result; where nobody can hear it, nothing happens."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let the rest of a stream go nowhere, or Python complains about it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def complain(text: str) -> None:
