@@ -1,6 +1,7 @@
 """A judged run as a flow file."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,34 @@ def test_two_flows_each_with_the_verdict(run: Run, tmp_path: Path) -> None:
         assert tuple(item["server_conn"]["address"]) == ("127.0.0.1", 9)
         assert item["request"]["headers"][0] == (b"Host", b"127.0.0.1:3850")
         assert item["client_conn"]["proxy_mode"] == "regular"
+
+
+def test_a_pair_stands_together_in_the_list(run: Run, tmp_path: Path) -> None:
+    """Sorted as mitmweb sorts, each observed flow follows its recorded one; the times that were measured stay."""
+    recorded, observed = archive(tmp_path / "r.parity", "recording", [1, 2, 3]), archive(tmp_path / "o.parity", "observed", [1, 2])
+    out = tmp_path / "run.mitm"
+    export_run(run, recorded, observed, out)
+    flows = sorted(FlowReader(io.BytesIO(out.read_bytes())).stream(), key=lambda flow: flow.timestamp_created)
+    assert [(flow.metadata["parity_exchange"], flow.metadata["parity_side"]) for flow in flows] == [
+        (1, "recorded"),
+        (1, "observed"),
+        (2, "recorded"),
+        (2, "observed"),
+        (3, "recorded"),
+    ]
+    assert {flow.get_state()["request"]["timestamp_start"] for flow in flows} == {1.0}
+
+
+def test_two_recordings_are_paired_as_they_were_compared(run: Run, tmp_path: Path) -> None:
+    """Of two recordings the exchange that was compared is shown, under the pair's number; a gap has no counterpart there."""
+    recorded, other = archive(tmp_path / "r.parity", "recording", [1, 2, 3]), archive(tmp_path / "o.parity", "recording", [1, 2, 3])
+    aligned = replace(run, pairs=(replace(run.pairs[0], observed_exchange=3), replace(run.pairs[1], gap="missing"), run.pairs[2]))
+    out = tmp_path / "run.mitm"
+    assert export_run(aligned, recorded, other, out) == 4
+    flows = list(FlowReader(io.BytesIO(out.read_bytes())).stream())
+    assert [flow.get_state()["request"]["path"] for flow in flows] == [b"/api/x/1", b"/api/x/3", b"/api/x/2", b"/api/x/3"]
+    assert flows[1].metadata["parity_exchange"] == 1
+    assert flows[1].comment.startswith("#1 observed as #3 · open · read · ")
 
 
 def test_markers_are_mitmproxys() -> None:

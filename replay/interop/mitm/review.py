@@ -25,6 +25,7 @@ MARKERS: Final = {
 GAP_MARKER: Final = ":black_circle:"
 SAME_MARKER: Final = ":green_circle:"
 _LINES_MAX: Final = 12
+_NEXT_S: Final = 0.000_001
 _VALUE_CHARACTERS_MAX: Final = 120
 
 
@@ -33,6 +34,7 @@ def export_run(run: Run, recorded: Archive, observed: Archive, destination: Path
     Write two flows for each planned exchange, what was recorded and what was observed, and give how many flows there were.
 
     Marker and comment carry the verdict. Every flow points at a port where nobody listens; the Host header stays as it was.
+    mitmweb lists flows by the time at which they were made, so that is set: the observed flow follows the recorded one.
 
     Raises:
         UsageError: there is something at *destination* already.
@@ -49,14 +51,23 @@ def export_run(run: Run, recorded: Archive, observed: Archive, destination: Path
 def _states(run: Run, recorded: Archive, observed: Archive, divergences: dict[int, list[Divergence]]) -> Iterator[State]:
     answers = {exchange.id: exchange for exchange in observed.exchanges()}
     questions = {exchange.id: exchange for exchange in recorded.exchanges()}
+    filed_at = 0.0
     for pair in run.pairs:
         judged = divergences.get(pair.exchange, [])
         for side, archive, found in (
             ("recorded", recorded, questions.get(pair.exchange)),
-            ("observed", observed, answers.get(pair.exchange)),
+            ("observed", observed, _counterpart(pair, observed, answers)),
         ):
             if found is not None:
-                yield _state(found, archive.id, side, pair, judged)
+                filed_at = max(filed_at + _NEXT_S, found.started_at if side == "recorded" else 0.0)
+                yield _state(found, archive.id, side, pair, judged) | {"timestamp_created": filed_at}
+
+
+def _counterpart(pair: Pair, observed: Archive, answers: dict[int, Exchange]) -> Exchange | None:
+    """Find the observed exchange of a pair. A gap names none, but a replay answers under the recorded number."""
+    if pair.observed_exchange is not None:
+        return answers.get(pair.observed_exchange)
+    return answers.get(pair.exchange) if observed.kind == "observed" else None
 
 
 def _state(exchange: Exchange, archive: str, side: str, pair: Pair, judged: list[Divergence]) -> State:
@@ -64,8 +75,8 @@ def _state(exchange: Exchange, archive: str, side: str, pair: Pair, judged: list
     host, port = DEAD_END
     state["id"] = str(uuid.uuid5(uuid.UUID(state["id"]), side))
     state["marked"] = _marker(pair, judged)
-    state["comment"] = describe(pair, judged, side)
-    state["metadata"] = {"parity_exchange": exchange.id, "parity_side": side, "parity_verdict": _word(pair, judged)}
+    state["comment"] = describe(pair, judged, side, exchange.id)
+    state["metadata"] = {"parity_exchange": pair.exchange, "parity_side": side, "parity_verdict": _word(pair, judged)}
     state["request"] |= {"host": host, "port": port}
     state["server_conn"] |= {"address": DEAD_END, "peername": DEAD_END}
     # a lane of `reverse:` would have mitmproxy rewrite the flow when it is loaded
@@ -73,9 +84,10 @@ def _state(exchange: Exchange, archive: str, side: str, pair: Pair, judged: list
     return state
 
 
-def describe(pair: Pair, judged: list[Divergence], side: str) -> str:
-    """Say what became of an exchange, in a few lines."""
-    head = f"#{pair.exchange} {side} · {_word(pair, judged)} · {pair.domain} · {pair.route}"
+def describe(pair: Pair, judged: list[Divergence], side: str, number: int) -> str:
+    """Say what became of an exchange, in a few lines; *number* is the exchange's own in its archive."""
+    own = f" as #{number}" if number != pair.exchange else ""
+    head = f"#{pair.exchange} {side}{own} · {_word(pair, judged)} · {pair.domain} · {pair.route}"
     if pair.gap is not None:
         return f"{head}\nnot compared: {pair.gap}{': ' + pair.gap_detail if pair.gap_detail else ''}"
     lines = [head]
