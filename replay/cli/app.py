@@ -290,9 +290,9 @@ def explain(
 ) -> None:
     """Tell one divergence whole: both answers, why it was judged so, how to see it again."""
     from replay import runs
-    from replay.report import explain as told
+    from replay.jobs.reporting import tell
 
-    say(told(runs.load(run), identifier))
+    say(tell(runs.load(run), identifier))
 
 
 @application.command()

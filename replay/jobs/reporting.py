@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from replay import report
+from replay.compare.describing import describe
 from replay.evidence import Policy, checklist, gate, read
 from replay.report.listing import checklist_table
 from replay.runs import Run
@@ -27,6 +28,20 @@ def render(run: Run, form: Form, bodies: Bodies) -> str:
             return report.junit(run)
         case "json":
             return report.json_text(run)
+
+
+def tell(run: Run, name: str) -> str:
+    """
+    Tell one divergence whole; where both values are small objects or lists, in words too.
+
+    Raises:
+        UsageError: nothing is called so.
+
+    """
+    text = report.explain(run, name)
+    cluster = next((cluster for cluster in run.clusters if text.startswith(f"{cluster.id} ")), None)
+    words = describe(cluster.primary, cluster.candidate) if cluster is not None else ()
+    return "\n".join([text, "", "in words", *(f"  {report.visible(line)}" for line in words)]) if words else text
 
 
 def decide(ledger: Path, *, as_json: bool, now: float) -> tuple[str, bool]:
