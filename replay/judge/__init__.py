@@ -3,10 +3,12 @@
 from replay.judge.canaries import plant
 from replay.judge.clusters import cluster
 from replay.judge.noise import NoiseModel, learn_noise, load_noise, noise_text
+from replay.judge.quirks import QUIRKS, quirk_words
 from replay.judge.rules import RuleSet, load_rules
 from replay.judge.verdicts import Judgement, judge
 
 __all__ = [
+    "QUIRKS",
     "Judgement",
     "NoiseModel",
     "RuleSet",
@@ -17,4 +19,5 @@ __all__ = [
     "load_rules",
     "noise_text",
     "plant",
+    "quirk_words",
 ]

@@ -1,0 +1,23 @@
+"""Known causes in words."""
+
+import re
+from pathlib import Path
+
+import replay
+from replay.judge import QUIRKS, quirk_words
+
+_NAME = re.compile(r"\"(q-[a-z][a-z-]*)\"")
+
+
+def test_every_known_cause_has_words() -> None:
+    """Each cause that a check can name is in the table, and the table names none that no check finds."""
+    root = Path(replay.__file__).parent
+    found = {name for room in ("compare", "checks") for file in (root / room).rglob("*.py") for name in _NAME.findall(file.read_text("utf-8"))}
+    assert found == set(QUIRKS)
+
+
+def test_other_causes_have_none() -> None:
+    """A cause that is told already, or none, has no words of its own."""
+    assert quirk_words("q-time-format").startswith("another time format")
+    assert quirk_words("value at $.a: text") == ""
+    assert quirk_words("") == ""
