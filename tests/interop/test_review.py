@@ -139,7 +139,7 @@ def test_two_recordings_are_paired_as_they_were_compared(run: Run, tmp_path: Pat
     flows = list(FlowReader(io.BytesIO(out.read_bytes())).stream())
     assert [flow.get_state()["request"]["path"] for flow in flows] == [b"/api/x/1", b"/api/x/3", b"/api/x/2", b"/api/x/3"]
     assert flows[1].metadata["parity_exchange"] == 1
-    assert flows[1].comment.startswith("#1 observed as #3 · open · read · ")
+    assert flows[1].comment.startswith("#1 open, observed as #3 · read · ")
 
 
 def test_markers_are_mitmproxys() -> None:

@@ -85,20 +85,24 @@ def _state(exchange: Exchange, archive: str, side: str, pair: Pair, judged: list
 
 
 def describe(pair: Pair, judged: list[Divergence], side: str, number: int) -> str:
-    """Say what became of an exchange, in a few lines; *number* is the exchange's own in its archive."""
+    """
+    Say what became of an exchange, in a few lines; *number* is the exchange's own in its archive.
+
+    mitmweb's comment column holds some twenty characters, so number, verdict and side come first; its comment tab runs lines together.
+    """
     own = f" as #{number}" if number != pair.exchange else ""
-    head = f"#{pair.exchange} {side}{own} · {_word(pair, judged)} · {pair.domain} · {pair.route}"
+    head = f"#{pair.exchange} {_word(pair, judged)}, {side}{own} · {pair.domain} · {pair.route}"
     if pair.gap is not None:
-        return f"{head}\nnot compared: {pair.gap}{': ' + pair.gap_detail if pair.gap_detail else ''}"
+        return f"{head}\n▸ not compared: {pair.gap}{': ' + pair.gap_detail if pair.gap_detail else ''}"
     lines = [head]
     for divergence in sorted(judged, key=lambda item: _rank(item.verdict))[:_LINES_MAX]:
         finding = divergence.finding
         lines.append(
-            f"{divergence.verdict} {finding.difference} {divergence.cluster}: {finding.kind} at {finding.at or finding.path}: "
+            f"▸ {divergence.verdict} {finding.difference} {divergence.cluster}: {finding.kind} at {finding.at or finding.path}: "
             f"{_short(finding.primary)} → {_short(finding.candidate)} — {divergence.because}"
         )
     if len(judged) > _LINES_MAX:
-        lines.append(f"and {len(judged) - _LINES_MAX} more")
+        lines.append(f"▸ and {len(judged) - _LINES_MAX} more")
     return "\n".join(lines)
 
 
