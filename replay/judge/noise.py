@@ -15,6 +15,7 @@ So a fact never means "anything": another type, a missing key or a far-off numbe
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -47,7 +48,8 @@ class NoiseModel:
         if finding.witness is not Witness.ALL_DIFFER and 2 * fact.differing < fact.pairs:
             return None
         distance = _distance(finding.primary, finding.candidate)
-        if distance is not None and fact.high is not None and distance > _REACH * fact.high:
+        if distance is not None and fact.high is not None and not distance <= _REACH * fact.high < math.inf:
+            # Written so that what is no number, or infinitely far off, excuses nothing.
             return None
         also = "; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else ""
         return f"the primary differs from itself here in {fact.differing} of {fact.pairs} control pairs{also}"
@@ -113,7 +115,7 @@ def load_noise(text: str, source: str) -> NoiseModel:
         facts = [NoiseFact(**row) for row in document["facts"]]
         archives = tuple(str(digest) for digest in document["archives"])
         return NoiseModel({(fact.route, fact.path, fact.kind): fact for fact in facts}, archives)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RuleError(f"{source}: is no noise file ({type(error).__name__}: {error}); `signet-parity noise` makes one") from error
 
 
@@ -139,4 +141,7 @@ def _distance(primary: str | None, candidate: str | None) -> float | None:
         return None
     if isinstance(left, bool) or isinstance(right, bool) or not isinstance(left, int | float) or not isinstance(right, int | float):
         return None
-    return abs(float(left) - float(right))
+    try:
+        return abs(float(left) - float(right))
+    except OverflowError:
+        return math.inf

@@ -180,7 +180,11 @@ def _within(finding: Finding, tolerance: float) -> bool:
         return False
     if not isinstance(primary, int | float) or not isinstance(candidate, int | float):
         return False
-    return abs(primary - candidate) <= tolerance
+    try:
+        return abs(primary - candidate) <= tolerance
+    except OverflowError:
+        # A whole number that no float can hold, beside a float: further apart than any tolerance.
+        return False
 
 
 def _specificity(rule: Rule) -> tuple[int, int, int, int, int, int]:
