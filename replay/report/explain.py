@@ -4,11 +4,12 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Final
 
 from replay.model import Answer, Cluster, Divergence, IdMapping, Pair, UsageError
 from replay.report.page_data import again
-from replay.report.terminal import place_words, route_words, seen, title_of
+from replay.report.terminal import place_words, route_words, seen, tells_place, title_of
 from replay.report.text import around, cut, duration, plural, shared, visible
 from replay.runs import Answers, Run
 
@@ -28,7 +29,9 @@ def explain(run: Run, name: str) -> str:
     """
     wanted = name.strip()
     number = wanted.removeprefix("#")
-    if number.isascii() and number.isdecimal() and (wanted.startswith("#") or not _clusters(run, wanted)):
+    plain = number.isascii() and number.isdecimal() and len(number) < 19
+    # A plain number is an exchange where the run has it; the cause whose id begins so is written with its c-.
+    if plain and (wanted.startswith("#") or _has_exchange(run, int(number)) or not _clusters(run, wanted)):
         return _explain_exchange(run, int(number))
     found = _clusters(run, wanted)
     if len(found) == 1:
@@ -43,6 +46,10 @@ def explain(run: Run, name: str) -> str:
     raise UsageError(f"{visible(name)}: no cause of this run is called so ({hint}); an exchange is written #31")
 
 
+def _has_exchange(run: Run, number: int) -> bool:
+    return any(pair.exchange == number for pair in run.pairs)
+
+
 def _clusters(run: Run, wanted: str) -> list[Cluster]:
     whole = [cluster for cluster in run.clusters if cluster.id == wanted]
     if whole or not wanted:
@@ -54,8 +61,7 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
     lines = [f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {route_words(cluster)} · {seen(cluster)}", ""]
     lines += _values(cluster.at or cluster.path, cluster.primary, cluster.candidate, cluster.control)
     title = title_of(cluster)
-    told = f"{cluster.kind} at {cluster.path}" in title
-    lines.append(_row("cause", visible(title) if told else f"{visible(title)} ({place_words(cluster)})"))
+    lines.append(_row("cause", visible(title) if tells_place(cluster) else f"{visible(title)} ({place_words(cluster)})"))
     lines.append(_row("because", visible(cluster.because)))
     if cluster.derived_from:
         lines.append(_row("derived", f"from {visible(cluster.derived_from)}"))
@@ -66,9 +72,11 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
         lines.append(_row("routes", _several([visible(route) for route in cluster.routes], 12)))
     subjects = [f"#{subject.id}" if subject.kind == "exchange" else f"{subject.kind} {subject.id}" for subject in cluster.subjects]
     lines.append(_row("seen in", _several([visible(subject) for subject in subjects], 16)))
-    explains = [f"{visible(other.id)} {visible(other.cause)} ({seen(other)})" for other in run.clusters if other.derived_from == cluster.id]
+    explains = [f"{visible(other.id)} {visible(title_of(other))} ({seen(other)})" for other in run.clusters if other.derived_from == cluster.id]
     lines += [_row("explains" if place == 0 else "", words) for place, words in enumerate(explains)]
     lines.append(_row("again", visible(again(run, cluster))))
+    if not PurePath(run.recorded.path).is_absolute():
+        lines.append(_row("", "(inside the run's folder: the recording's path is told from there)"))
     subject = cluster.subjects[0] if cluster.subjects else None
     if subject is not None and subject.kind == "exchange" and subject.id.isdecimal():
         answers = _answers(run, int(subject.id))
@@ -101,7 +109,7 @@ def _explain_exchange(run: Run, number: int) -> str:
     )
     if pair.events:
         sides = sorted({side for side, _ in pair.events}, reverse=True)
-        lines.append(_row("events", " · ".join(f"{visible(side)} {sum(name == side for name, _ in pair.events)}" for side in sides)))
+        lines.append(_row("chunks", " · ".join(f"{visible(side)} {sum(name == side for name, _ in pair.events)}" for side in sides)))
     for divergence in judged[:20]:
         lines += ["", *_divergence(divergence)]
     if len(judged) > 20:

@@ -12,11 +12,11 @@ _REQUEST_CHARACTERS_MAX = 90
 
 
 def exchanges_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Show rows with the keys `id`, `request`, `status`, `ms`, `bytes`, `end`, `domain`."""
+    """Show rows with the keys `id`, `request`, `status`, `ms`, `bytes`, `end`, `domain`; the request comes last, where it may be long."""
     shown = [
-        (row["id"], _cut(visible(row["request"])), row["status"] or "none", row["ms"], row["bytes"], row["end"], row["domain"]) for row in rows
+        (row["id"], row["status"] or "none", row["ms"], row["bytes"], row["end"], row["domain"], _cut(visible(row["request"]))) for row in rows
     ]
-    return tabulate(shown, headers=("id", "request", "status", "ms", "bytes", "end", "domain"), tablefmt="simple", disable_numparse=[1])
+    return tabulate(shown, headers=("id", "status", "ms", "bytes", "end", "domain", "request"), tablefmt="simple", disable_numparse=[6])
 
 
 def exchange_text(exchange: Mapping[str, Any]) -> str:

@@ -14,12 +14,13 @@ that could be long are cut with a count of the rest, and bodies come in only as 
 import shlex
 from collections import defaultdict
 from collections.abc import Collection
+from pathlib import PurePath
 from typing import Any, Final, Literal
 
 from replay.evidence import domains
 from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
 from replay.report.contract import domain_row
-from replay.report.terminal import last_line, seen, title_of
+from replay.report.terminal import last_line, seen, tells_place, title_of
 from replay.report.text import bound, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
 
@@ -43,7 +44,7 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
     return {
         "bodies": bodies,
         "lastLine": last_line(run),
-        "floor": run.timing_floor_ms,
+        "floor": f"{run.timing_floor_ms:.3g}",
         "domains": [
             {**domain_row(row.domain, row.tally), "bound": bound(row.tally.open, row.tally.compared), "share": _share(row.tally)}
             for row in domains(run)
@@ -88,7 +89,7 @@ def funnel(run: Run) -> list[dict[str, Any]]:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
     rest = len(run.clusters) - open_causes
     explained = (
-        f"{divergent - open_exchanges:,} explained; {plural(rest, 'cause')} not open"
+        f"{divergent - open_exchanges:,} explained in full; {plural(rest, 'cause')} not open"
         if rest
         else "no cause is explained"
         if run.clusters
@@ -139,6 +140,7 @@ def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
         "id": cluster.id,
         "check": cluster.check,
         "cause": title_of(cluster),
+        "told": tells_place(cluster),
         "domain": cluster.domain,
         "domains": list(cluster.domains) or [cluster.domain],
         "route": cluster.route,
@@ -159,6 +161,7 @@ def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
         "derivedFrom": cluster.derived_from,
         "ids": [_mapping(mapping) for mapping in cluster.ids] if values else [],
         "again": again(run, cluster),
+        "inside": not PurePath(run.recorded.path).is_absolute(),
     }
 
 

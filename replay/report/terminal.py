@@ -5,6 +5,7 @@ from collections import Counter
 from tabulate import tabulate
 
 from replay.evidence import Tally, domains
+from replay.judge import quirk_words
 from replay.model import Cluster, Verdict
 from replay.report.text import around, bound, cut, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
@@ -77,7 +78,7 @@ def cause_lines(cluster: Cluster) -> list[str]:
     lines = [
         f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {place} · {seen(cluster)}",
         f"    {cut(title, 150)}",
-        f"    {told}" if f"{cluster.kind} at {cluster.path}" in title else f"    {place_words(cluster)}: {told}",
+        f"    {told}" if tells_place(cluster) else f"    {place_words(cluster)}: {told}",
     ]
     if cluster.verdict is not Verdict.OPEN:
         lines.append(f"    because {cut(cluster.because, 150)}")
@@ -85,11 +86,23 @@ def cause_lines(cluster: Cluster) -> list[str]:
 
 
 def title_of(cluster: Cluster) -> str:
-    """Give the cause's own words, without the route that stands beside them everywhere; a bare name is followed by its place."""
+    """
+    Give the cause's own words, without the route that stands beside them everywhere.
+
+    A bare name is followed by what it means and its place: `q-time-format: another time format than the primary writes, at $.at`.
+    """
     title = cluster.cause.removesuffix(f" ({cluster.route})") if cluster.route else cluster.cause
     if " " in title:
         return title
+    if words := quirk_words(title):
+        return f"{title}: {words}" if cluster.kind == cluster.path else f"{title}: {words}, at {cluster.path}"
     return f"{title}: {cluster.kind} at {cluster.path}" if title else f"{cluster.kind} at {cluster.path}"
+
+
+def tells_place(cluster: Cluster) -> bool:
+    """Whether the title says already where it is."""
+    title = title_of(cluster)
+    return f"{cluster.kind} at {cluster.path}" in title or title.endswith(f", at {cluster.path}")
 
 
 def place_words(cluster: Cluster) -> str:
@@ -152,7 +165,7 @@ def _notes(run: Run) -> str:
         lines.append(f"left out   {plural(left_out, 'part')}: {', '.join(f'{visible(name)} ({n:,})' for name, n in run.not_compared)}")
     if run.timing:
         counts = ", ".join(f"{visible(name)} {n:,}" for name, n in run.timing)
-        lines.append(f"timing     {counts}; noise floor {run.timing_floor_ms:g} ms")
+        lines.append(f"timing     {counts}; noise floor {run.timing_floor_ms:.3g} ms")
     lines += [f"rules      {word}: {', '.join(map(visible, ids))}" for word, ids in _rules(run) if ids]
     lines += [f"canary     not found: {visible(words)}" for words in run.canaries.missed]
     return "\n".join(lines)

@@ -48,6 +48,31 @@ def test_an_exchange_is_told_with_all_its_findings(sample: Run) -> None:
     assert "\nc-19bd02  semantic · open · value\n" in text
 
 
+def test_a_plain_number_is_an_exchange(sample: Run) -> None:
+    """A number that the run has as an exchange is that one, although a cause's id begins so; with c- it is the cause."""
+    run = replace(sample, clusters=(replace(sample.clusters[0], id="c-31ab00"), *sample.clusters[1:]))
+    assert explain(run, "31").startswith("#31  ")
+    assert explain(run, "c-31").startswith("c-31ab00  ")
+    assert explain(replace(run, pairs=run.pairs[:20]), "31").startswith("c-31ab00  ")
+    with pytest.raises(UsageError, match="no cause of this run"):
+        explain(run, "9" * 5000)
+
+
+def test_a_known_cause_is_told_in_words(sample: Run) -> None:
+    """The bare name of a known cause is followed by what it means, and its place is said once."""
+    cluster = replace(sample.clusters[0], cause="q-time-format")
+    text = explain(replace(sample, clusters=(cluster, *sample.clusters[1:])), cluster.id)
+    assert "\ncause      q-time-format: another time format than the primary writes, at $.results[*].created_at\n" in text
+
+
+def test_where_to_run_the_command(sample: Run) -> None:
+    """A recording's path is told from inside the run's folder, and the command says so; an absolute one needs no such words."""
+    name = sample.clusters[0].id
+    assert "\n           (inside the run's folder" in explain(sample, name)
+    absolute = replace(sample, recorded=replace(sample.recorded, path="/data/r.parity"))
+    assert "inside the run's folder" not in explain(absolute, name)
+
+
 def test_a_gap_tells_its_reason(sample: Run) -> None:
     """An exchange that was not compared says why."""
     gap = next(pair for pair in sample.pairs if pair.gap == "unsafe")

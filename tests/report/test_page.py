@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from replay.model import UsageError
+from replay.model import Divergence, UsageError
 from replay.report import html, last_line, page, page_data
 from replay.report.page import escape_json
 from replay.report.page_data import island
@@ -187,6 +187,34 @@ def test_the_page_draws_itself_and_nothing_hostile_runs(chromium: str, tmp_path:
     assert classes.count("row own") == 1
     assert "chip-0" in classes
     assert "void" not in classes, "the other order of keys leaves no hole"
+
+
+def test_all_that_a_cause_explains_is_marked_as_its_own(chromium: str, tmp_path: Path, sample: Run) -> None:
+    """Where a cause shows at several places of one answer, or in the whole body, each of them is marked as this cause."""
+    cluster = sample.clusters[1]
+    number = int(cluster.subjects[0].id)
+
+    def drawn(run: Run) -> str:
+        document, console = _dump(chromium, tmp_path, html(run, "full"), f"#open={cluster.id}")
+        assert console == ""
+        return " ".join(attributes.get("class") or "" for _, attributes in _read(document).elements)
+
+    def judged_at(*places: str) -> tuple[Divergence, ...]:
+        first = next(row for row in sample.divergences if row.cluster == cluster.id and row.finding.subject.id == str(number))
+        rest = tuple(row for row in sample.divergences if row.finding.subject.id != str(number))
+        return (*(replace(first, finding=replace(first.finding, at=at)) for at in places), *rest)
+
+    two = judged_at("$.results[0].score", "$.results[0].created_at")
+    assert drawn(replace(sample, divergences=two)).count("row own") == 2
+    answers = tuple(
+        replace(row, candidate=replace(row.candidate, body="no JSON at all", media_type="text/plain"))
+        if row.exchange == number and row.candidate is not None
+        else row
+        for row in sample.answers
+    )
+    classes = drawn(replace(sample, divergences=judged_at("body"), answers=answers))
+    assert "row own" in classes
+    assert "row found" not in classes
 
 
 def test_filters_come_from_the_address(chromium: str, tmp_path: Path, sample: Run) -> None:

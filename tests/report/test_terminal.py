@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.report import bound, domains, last_line, share, table, visible
+from replay.report.listing import exchanges_table
 from replay.report.text import around, cut, shared
 from replay.runs import Canaries, Run
 
@@ -37,6 +38,19 @@ def test_table_ends_with_the_last_line(sample: Run) -> None:
     for cluster in sample.clusters:
         assert f"\n{cluster.id}  {cluster.difference.value} · {cluster.verdict.value}" in text
     assert "seen 12 of 42" in text
+
+
+def test_the_listing_has_its_longest_column_last() -> None:
+    """Rows of exchanges begin with what is short, so that a long request spoils no column on a narrow terminal."""
+    rows = [
+        {"id": 7, "request": "GET /" + "x" * 200, "status": 200, "ms": 1.5, "bytes": 3, "end": "complete", "domain": "read"},
+        {"id": 12, "request": "POST /y", "status": None, "ms": 20.0, "bytes": 0, "end": "refused", "domain": "write"},
+    ]
+    head, _, first, second = exchanges_table(rows).splitlines()
+    assert head.split() == ["id", "status", "ms", "bytes", "end", "domain", "request"]
+    assert first.split()[:6] == ["7", "200", "1.5", "3", "complete", "read"]
+    assert first.endswith("x…")
+    assert second.split() == ["12", "none", "20", "0", "refused", "write", "POST", "/y"]
 
 
 def test_many_causes_are_cut_and_counted(large: Run) -> None:

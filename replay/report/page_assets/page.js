@@ -95,7 +95,7 @@
 
   const BOXES = [
     ["identical", (row) => row.identical],
-    ["noise", (row) => row.explained.noise + row.explained.infidelity],
+    ["noise", (row) => row.explained.noise + row.explained.infidelity, "noise or infidelity of the replay"],
     ["derived", (row) => row.explained.derived],
     ["documented", (row) => row.explained.documented],
     ["open", (row) => row.structural + row.semantic + row.timing],
@@ -138,7 +138,7 @@
         row.gaps ? el("span", { class: "quiet" }, ` ${several(row.gaps, "gap")}`) : null] : null))));
   }
   main.append(hatch, section("domains", "Nine domains", null, strip,
-    el("ul", { class: "legend" }, BOXES.map(([name]) => el("li", {}, svg("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `box-${name}`, width: 10, height: 10 })), name)))));
+    el("ul", { class: "legend" }, BOXES.map(([name, , words]) => el("li", {}, svg("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `box-${name}`, width: 10, height: 10 })), words ?? name)))));
 
   // --- funnel ---
 
@@ -174,6 +174,7 @@
       el("span", { class: "keys" }, el("kbd", {}, "j"), el("kbd", {}, "k"), " move ", el("kbd", {}, "enter"), " open ", el("kbd", {}, "/"), " search")),
     tally, list, tail));
 
+  let byKey = false;
   let visibleClusters = [];
   let drawn = 0;
   const children = new Map();
@@ -233,16 +234,20 @@
   function card(cluster) {
     const node = el("details", { class: `card edge-${cluster.class} ${cluster.verdict === "open" ? "" : "settled"}`, id: `cause-${cluster.id}` });
     const where = cluster.route ?? `${cluster.check}: ${cluster.path}`;
-    const told = cluster.cause.includes(`${cluster.kind} at ${cluster.path}`);
     node.append(el("summary", {},
       el("span", { class: "card-head" }, badge(cluster.class), stamp(cluster.verdict), el("span", { class: "domain-tag" }, cluster.domains.join(", ")), el("span", { class: "seen" }, cluster.seen), el("code", { class: "id" }, cluster.id)),
       el("span", { class: "card-title" }, cluster.cause || `${cluster.kind} at ${cluster.path}`),
-      el("span", { class: "card-place" }, el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, !told && cluster.path !== where && el("code", { class: "path" }, cluster.path), !told && cluster.kind !== cluster.path && el("span", { class: "quiet" }, cluster.kind)),
+      el("span", { class: "card-place" }, el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, !cluster.told && cluster.path !== where && el("code", { class: "path" }, cluster.path), !cluster.told && cluster.kind !== cluster.path && el("span", { class: "quiet" }, cluster.kind)),
       run.bodies === "none" ? null : el("span", { class: "card-change" }, marked(clip(cluster.primary, cluster.candidate), clip(cluster.candidate, cluster.primary)), el("span", { class: "arrow" }, "→"), marked(clip(cluster.candidate, cluster.primary), clip(cluster.primary, cluster.candidate)))));
     node.addEventListener("toggle", () => {
       if (node.open && node.childElementCount === 1) node.append(inside(cluster));
-      if (node.open) state.open = cluster.id;
+      if (node.open) {
+        state.open = cluster.id;
+        // Opened from the keyboard at the lower edge, what was opened would stay out of sight.
+        if (byKey && node.getBoundingClientRect().bottom > innerHeight) node.scrollIntoView({ block: "start" });
+      }
       else if (state.open === cluster.id) state.open = "";
+      byKey = false;
       writeAddress();
     });
     if (state.open === cluster.id) node.open = true;
@@ -271,7 +276,7 @@
       cluster.ids.length ? fact("ids", el("ul", { class: "ids" }, cluster.ids.map(([kind, recorded, observed, born], place) =>
         el("li", {}, chip(recorded, place), " ↔ ", chip(observed, place), el("span", { class: "quiet" }, ` ${kind}, born in ${born}`))))) : null,
       cluster.routes.length > 1 ? fact("routes", cluster.routes.slice(0, 60).map((route, place) => [place ? ", " : null, el("code", {}, route)]), cluster.routes.length > 60 ? ` and ${number(cluster.routes.length - 60)} more` : null) : null,
-      fact("again", el("code", { class: "command", tabindex: "0" }, cluster.again))));
+      fact("again", el("code", { class: "command", tabindex: "0" }, cluster.again), cluster.inside && el("span", { class: "quiet" }, " inside the run's folder"))));
     const stage = el("div", { class: "stage" });
     const pick = (subject, buttons, button) => {
       for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
@@ -534,14 +539,15 @@
     const pathless = !alike || ![...left, ...right].some((line) => line.path !== "$");
     const touches = (line, at) => line && (line.path === at || line.path.startsWith(`${at}.`) || line.path.startsWith(`${at}[`) || (!line.opens && line.path !== "$" && (at.startsWith(`${line.path}.`) || at.startsWith(`${line.path}[`))));
     const node = el("div", { class: "table", role: "group", "aria-label": "both answers, aligned" });
-    const own = new Set([view.own.at]);
+    const mine = view.found.filter(({ place }) => run.clusters[place] === view.own).map(({ at }) => at);
+    const own = new Set(mine.length ? mine : [view.own.at]);
     const drawn = rows.map(([i, j]) => {
       const one = i === null ? null : left[i];
       const other = j === null ? null : right[j];
       const differs = !one || !other || one.text !== other.text || one.key !== other.key;
       const finding = differs && view.found.find(({ at }) => touches(one, at) || touches(other, at));
       const isOwn = differs && [...own].some((at) => touches(one, at) || touches(other, at));
-      const kind = !differs ? "same" : isOwn ? "own" : finding || pathless ? "found" : "tolerated";
+      const kind = !differs ? "same" : isOwn || (own.has("body") && !alike) ? "own" : finding || pathless ? "found" : "tolerated";
       return { kind, one, other };
     });
     const cell = (line, other, kind, side) => {
@@ -629,7 +635,7 @@
     const double = (ms) => ms * 2;
     const hundred = (ms) => ms + 100;
     picture.append(svg("path", { class: "equal", d: curve((ms) => ms) }), svg("path", { class: "limit", d: curve(double) }), svg("path", { class: "limit dashed", d: curve(hundred) }));
-    picture.append(label(10 ** (high - 0.42), double, "2×", [-8, -6, "end"]));
+    picture.append(label(10 ** (high - 0.6), double, "2×", [-10, -6, "end"]));
     if (hundred(10 ** low) < top) picture.append(label(10 ** low, hundred, "+100 ms", [8, -7]));
     const dots = (points) => points.map(([, a, b]) => `M${x(a).toFixed(1)} ${y(b).toFixed(1)}h0`).join("");
     picture.append(svg("path", { class: "dots", d: dots(run.points.filter((point) => !point[3])) }), svg("path", { class: "dots late", d: dots(run.points.filter((point) => point[3])) }));
@@ -653,7 +659,7 @@
     });
     picture.addEventListener("click", (event) => { const point = nearest(event); if (point) { state.q = `#${point[0]}`; apply(); } });
     const late = run.points.filter((point) => point[3]).length;
-    return section("latency", "Latency", `Each dot is an exchange. ${several(late, "exchange")} with an open timing divergence${run.timing.length ? `; by the literal rule ${run.timing.map(([name, count]) => `${number(count)} ${name}`).join(", ")}` : ""}; noise floor ${run.floor} ms.`, picture, caption);
+    return section("latency", "Latency", `Each dot is an exchange; ${late ? `${several(late, "large dot")} with an open timing divergence` : "none has an open timing divergence"}. ${run.timing.length ? `Counted: ${run.timing.map(([name, count]) => `${number(count)} ${name}`).join(" · ")} · ` : ""}noise floor ${run.floor} ms.`, picture, caption);
   }
 
   // --- streams ---
@@ -664,9 +670,9 @@
       const end = Math.max(1, ...chunks.map(([, ms]) => ms));
       const lane = (side) => {
         const own = chunks.filter(([which]) => which === side);
-        const picture = svg("svg", { class: "lane", viewBox: "0 0 1000 20", preserveAspectRatio: "none", role: "img", "aria-label": `${side}: ${own.length} events` }, svg("line", { class: "grid", x1: 0, x2: 1000, y1: 10, y2: 10 }));
+        const picture = svg("svg", { class: "lane", viewBox: "0 0 1000 20", preserveAspectRatio: "none", role: "img", "aria-label": `${side}: ${several(own.length, "chunk")}` }, svg("line", { class: "grid", x1: 0, x2: 1000, y1: 10, y2: 10 }));
         if (own.length) picture.append(svg("path", { class: `events ${side}`, d: own.map(([, ms]) => `M${(4 + (ms / end) * 992).toFixed(1)} 2v16`).join("") }));
-        return el("div", { class: "lane-row" }, el("span", { class: "lane-name" }, side), picture, el("span", { class: "lane-count" }, several(own.length, "event")));
+        return el("div", { class: "lane-row" }, el("span", { class: "lane-name" }, side), picture, el("span", { class: "lane-count" }, several(own.length, "chunk")));
       };
       const sides = ["primary", "candidate", ...new Set(chunks.map(([side]) => side).filter((side) => side !== "primary" && side !== "candidate"))];
       return el("div", { class: "stream" }, el("p", { class: "asked" }, el("b", {}, `#${key}`), " ", el("code", {}, name), el("span", { class: "quiet" }, ` · ${time(end)}`)), sides.map(lane));
@@ -716,9 +722,10 @@
     if (event.key === "Escape" && typing) { event.target.blur(); return; }
     if (typing) return;
     if (event.key === "/") { event.preventDefault(); search.focus(); search.select(); return; }
+    if (event.key === "Enter" || event.key === " ") byKey = event.target.matches?.(".card > summary") ?? false;
     if (event.key !== "j" && event.key !== "k") return;
     const cards = [...list.children];
-    const here = cards.indexOf(document.activeElement?.closest?.(".card"));
+    const here = cards.indexOf(document.activeElement?.closest?.(".card") ?? document.getElementById(`cause-${state.open}`));
     let next = event.key === "j" ? here + 1 : here - 1;
     if (next >= cards.length && drawn < visibleClusters.length) { draw(PAGE); cards.push(...[...list.children].slice(cards.length)); }
     next = Math.max(0, Math.min(next, cards.length - 1));
