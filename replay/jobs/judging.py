@@ -16,7 +16,7 @@ from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_
 from replay.judge.canaries import Ground, Planted
 from replay.model import GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
-from replay.runs import Answers, Canaries, Party, Run
+from replay.runs import Answers, Canaries, Party, Run, check_place
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
@@ -74,6 +74,7 @@ def compare_run(
         ParityError: an archive is damaged, or they do not belong together.
 
     """
+    check_place(run_path)
     comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
     today = now.date()
     of_state = find_secrets(observed.facts.get(FACT), controls[0].facts.get(FACT) if controls else None)

@@ -12,6 +12,6 @@ A run is a directory (mode 0700, files 0600), all text, one JSON value a line wh
 """
 
 from replay.runs.run import Answers, Canaries, Party, Run
-from replay.runs.store import is_run, load, save
+from replay.runs.store import check_place, is_run, load, save
 
-__all__ = ["Answers", "Canaries", "Party", "Run", "is_run", "load", "save"]
+__all__ = ["Answers", "Canaries", "Party", "Run", "check_place", "is_run", "load", "save"]

@@ -1,5 +1,6 @@
 """Write a run to its directory and read it back."""
 
+import contextlib
 import json
 import os
 import types
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from replay.model import Cluster, Divergence, Finding, Pair, UsageError
 from replay.runs.run import Answers, Run
@@ -23,32 +24,58 @@ _LISTS: tuple[tuple[str, type], ...] = (
 )
 
 
+_DRAFT: Final = ".draft"
+_FILES: Final = (*(f"{name}.jsonl" for name, _ in _LISTS), "run.json")
+_OWN_FILES: Final = frozenset({*_FILES, *(name + _DRAFT for name in _FILES)})
+
+
 def is_run(path: Path) -> bool:
     """Whether *path* is a directory that holds a run."""
     return (path / "run.json").is_file()
+
+
+def check_place(path: Path) -> None:
+    """
+    Make sure that a run may be written to *path*: it is new, empty, a run, or what is left of one that was interrupted.
+
+    Raises:
+        UsageError: it is something else.
+
+    """
+    try:
+        if path.exists() and not is_run(path) and (not path.is_dir() or any(entry.name not in _OWN_FILES for entry in path.iterdir())):
+            raise UsageError(f"{path}: is there and is no run; name another directory")
+    except OSError as error:
+        raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
 
 
 def save(run: Run, path: Path) -> None:
     """
     Write *run* to the directory *path*, replacing a run that is already there.
 
-    `run.json` is written last, so a run that was cut short is not taken for one.
+    Everything is written beside the run that is there, and takes its place only when all of it is on the disk; `run.json` comes last, so
+    a run that was cut short is not taken for one.
 
     Raises:
-        UsageError: *path* is something else than a run or an empty directory.
+        UsageError: *path* is something else than a run or an empty directory, or it can't be written; then what was there still is.
 
     """
-    if path.exists() and not is_run(path) and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path}: is there and is no run; name another directory")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (path / "run.json").unlink(missing_ok=True)
-    head = asdict(run)
-    for name, _ in _LISTS:
-        rows = head.pop(name)
-        if name == "divergences":
-            rows = [{key: value for key, value in row.items() if key != "finding"} for row in rows]
-        _write(path / f"{name}.jsonl", (json.dumps(row, ensure_ascii=False) for row in rows))
-    _write(path / "run.json", [json.dumps({"format": FORMAT, **head}, ensure_ascii=False, indent=1)])
+    check_place(path)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        head = asdict(run)
+        for name, _ in _LISTS:
+            rows = head.pop(name)
+            if name == "divergences":
+                rows = [{key: value for key, value in row.items() if key != "finding"} for row in rows]
+            _write(path / f"{name}.jsonl{_DRAFT}", (json.dumps(row, ensure_ascii=False) for row in rows))
+        _write(path / f"run.json{_DRAFT}", [json.dumps({"format": FORMAT, **head}, ensure_ascii=False, indent=1)])
+        (path / "run.json").unlink(missing_ok=True)
+        for name in _FILES:
+            (path / f"{name}{_DRAFT}").replace(path / name)
+    except OSError as error:
+        _remove_drafts(path)
+        raise UsageError(f"{path}: the run can't be written ({error.strerror}); make room, or name another directory") from error
 
 
 def load(path: Path) -> Run:
@@ -81,6 +108,12 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(line + "\n" for line in lines)
+
+
+def _remove_drafts(path: Path) -> None:
+    for name in _FILES:
+        with contextlib.suppress(OSError):
+            (path / f"{name}{_DRAFT}").unlink(missing_ok=True)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

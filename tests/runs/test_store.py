@@ -156,3 +156,29 @@ def test_a_damaged_run_is_a_usage_error(tmp_path: Path, spoil: Callable[[Path], 
     spoil(path)
     with pytest.raises(UsageError, match=r"no run|damaged run|another version|judgements"):
         load(path)
+
+
+def test_a_full_disk_leaves_the_earlier_run(tmp_path: Path) -> None:
+    """Where a run can't be written whole, the one that was there still is, with nothing beside it."""
+    save(make_run(), tmp_path)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / "clusters.jsonl.draft").symlink_to("/dev/full")
+    with pytest.raises(UsageError, match=r"can't be written \(No space left on device\)"):
+        save(replace(make_run(), verdict="pass"), tmp_path)
+    assert load(tmp_path) == make_run()
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+
+
+def test_what_an_interrupted_save_left_is_written_over(tmp_path: Path) -> None:
+    """A directory that holds only parts of a run, as a kill leaves it, takes a run."""
+    save(make_run(), tmp_path)
+    (tmp_path / "run.json").rename(tmp_path / "run.json.draft")
+    save(make_run(), tmp_path)
+    assert load(tmp_path) == make_run()
+
+
+@pytest.mark.parametrize("place", ["/proc/none/run", "/dev/null/run", "/" + "a" * 300])
+def test_a_place_that_takes_no_run_is_a_usage_error(place: str) -> None:
+    """Where no directory can be made, the error names the place."""
+    with pytest.raises(UsageError, match=r"can be written there|can't be written"):
+        save(make_run(), Path(place))
