@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.archive import ArchiveWriter
-from replay.model import Chunks, Ended, Gap, GapReason, Opened, ParityError, Record, Response
+from replay.model import ArchiveError, Chunks, Ended, Gap, GapReason, Opened, ParityError, Record, Response
 from replay.redact import Redactor, redact_record
 
 QUEUE_BYTES_MAX = 256 * 1024 * 1024
@@ -104,6 +104,8 @@ class Journal:
         self._loss = _Loss()
         self._pause_s = RETRY_SECONDS_MIN
         self._begun_at = 0.0
+        self._place: tuple[int, int] | None = None
+        """The present archive's folder, by device and inode."""
         self._last_event = 0
         """The highest event number that came by."""
         self._floor = 0
@@ -167,7 +169,7 @@ class Journal:
                     self._queued_bytes -= item.size
                 self._write(item)
             elif self._writer is not None:
-                self._attempt(self._writer.tick, 0)
+                self._attempt(self._tick, 0)
 
     def _items(self) -> Iterator[_Entry | _Snapshot | _Seal | None]:
         """Give what comes; None where nothing came for a while, or too long ago the disk was last looked after."""
@@ -211,6 +213,21 @@ class Journal:
             self._opened.add(record.exchange)
         elif isinstance(record, Ended):
             self._opened.discard(record.exchange)
+
+    def _tick(self) -> None:
+        assert self._writer is not None
+        self._check_place()
+        self._writer.tick()
+
+    def _check_place(self) -> None:
+        """
+        Notice that the archive was moved or deleted: the system would take what is written to it all the same.
+
+        Raises:
+            ArchiveError: it is no longer at its path.
+        """
+        if _place_of(self.path) != self._place:
+            raise ArchiveError(f"{self.path}: moved or deleted while it was written; what it held is where it was moved to, or gone")
 
     def _pack(self, item: _Snapshot) -> None:
         assert self._writer is not None
@@ -259,9 +276,10 @@ class Journal:
                 self._alarm(f"{error}; traffic passes, and is not recorded")
             return False
         if self._begun:
-            self._alarm(f"recording goes on in {path}; {self._loss.records} records before it were not written")
+            lost = f"; {self._loss.records} records before it were not written" if self._loss.records else ""
+            self._alarm(f"recording goes on in {path}{lost}")
         self._writer, self._begun, self._begun_at, self._floor = writer, True, time.monotonic(), self._last_event
-        self.path, self._loss, self._opened = path, _Loss(), set()
+        self.path, self._place, self._loss, self._opened = path, _place_of(path), _Loss(), set()
         return True
 
     def _break(self, why: str, records: int) -> None:
@@ -290,11 +308,16 @@ class Journal:
     def _end(self, item: _Seal) -> None:
         self._loss.retry_at = 0.0
         self._attempt(partial(self._seal, item), 0)
+        if self._writer is None and self._begun:
+            # it broke at the very end: a new archive that says so is better than none
+            self._loss.retry_at = 0.0
+            self._attempt(partial(self._seal, item), 0)
         if self._loss.records:
             self._alarm(f"{self.path}: {self._loss.records} records were not written ({self._loss.why})")
 
     def _seal(self, item: _Seal) -> None:
         assert self._writer is not None
+        self._check_place()
         self._writer.seal(event=item.event, at=item.at, reason=item.reason)
 
 
@@ -327,6 +350,16 @@ def _size(record: Record) -> int:
         if isinstance(record.outcome, Response):
             size += len(record.outcome.body or b"")
     return size
+
+
+def _place_of(path: Path) -> tuple[int, int] | None:
+    """Give device and inode of an archive's folder; None where it or its manifest is not there."""
+    try:
+        (path / "manifest.json").lstat()
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _next_path(path: Path) -> Path:

@@ -1,9 +1,12 @@
 """The thread that writes: what it does when the disk or the memory does not suffice."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from replay.archive import ArchiveWriter, read, verify
 from replay.capture.journal import Journal
@@ -119,6 +122,33 @@ def test_after_a_break_recording_goes_on(tmp_path: Path) -> None:
     assert numbers(list(archive.records())) == [1, 2, 3, 4, 5, 6]
     assert verify(archive.path).good
     assert journal.lost >= 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_archive_that_is_taken_away(tmp_path: Path, eventually: Callable[[Callable[[], Any]], Any], *, late: bool) -> None:
+    """A folder that is moved or deleted under the recorder is noticed; the next archive begins with a gap over all that it held."""
+    alarms: list[str] = []
+    path = tmp_path / "a.parity"
+    journal = Journal(path, {}, None, alarms.append)
+    journal.start()
+    journal.put(opened(1, 1))
+    journal.put(ended(1, 3))
+    eventually((path / "manifest.json").is_file)
+    if not late:
+        path.rename(tmp_path / "old.parity")
+        eventually(lambda: alarms)
+    journal.put(opened(2, 4))
+    journal.put(ended(2, 6))
+    if late:
+        eventually(lambda: verify(path).counts.get("exchange", 0) == 2)
+        shutil.rmtree(path)
+    assert journal.seal(event=7, at=1.0, reason="test")
+    assert "moved or deleted" in alarms[0]
+    archive = read(tmp_path / "a-2.parity")
+    assert numbers(list(archive.records())) == list(range(1, 8))
+    assert verify(archive.path).good
+    first = archive.gaps()[0]
+    assert (first.reason, "moved or deleted" in first.detail) == (GapReason.NOT_WRITTEN, True)
 
 
 def test_what_cannot_be_redacted_is_not_written(tmp_path: Path) -> None:
