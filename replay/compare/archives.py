@@ -19,7 +19,7 @@ from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.mapped import unmap
 from replay.compare.pairing import pair_by_sequence
-from replay.compare.requests import learn_request
+from replay.compare.requests import learn_request, other_question
 from replay.compare.state import Scene, Side, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
@@ -82,6 +82,8 @@ class Partners:
     gaps: Mapping[int, Gap]
     side: Side
     run_started_at: float
+    replayed: bool = True
+    """Whether it is a replay of the recording; False for another recording of the same client."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
     bindings = Bindings.of(other.bindings())
     born = {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in other.bindings()}
     started = min((exchange.started_at for exchange in exchanges), default=0.0)
-    return Partners(by_id, gaps, Side(bindings, born), started)
+    return Partners(by_id, gaps, Side(bindings, born), started, replayed=replay_of is not None)
 
 
 def compare_archives(
@@ -222,7 +224,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             learn_request(exchange, other, candidate.side, route.name)
             if third is not None and control is not None:
                 learn_request(exchange, third, control.side, route.name)
-            found = _derive(find(exchange, other, candidate, started, route, trial=False), other)
+            found = _derive(find(exchange, other, candidate, started, route, trial=False), exchange, other, candidate)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
             heard = hear(found, against)
             for noise in alone(found, against or ()):
@@ -260,12 +262,18 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     )
 
 
-def _derive(found: list[Difference], other: Exchange) -> list[Difference]:
+def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candidate: Partners) -> list[Difference]:
     """
-    Where the request named an id that an earlier answer of this daemon did not give again, its status follows from that answer.
+    Mark what follows from something else.
 
-    Only the status and what already follows from it: anything else that differs is still a finding of its own.
+    Where a replayed request named an id that an earlier answer of this daemon did not give again, its status follows from that answer; anything
+    else that differs is still a finding of its own. Where two recordings asked different questions, all that differs follows from that.
     """
+    if not candidate.replayed:
+        question = other_question(exchange, other, candidate.side)
+        if question:
+            candidate.side.not_compared["pairs that asked different questions"] += 1
+            return [replace(item, derived_from=f"the requests, which differ ({question})") for item in found]
     missing = _NOT_GIVEN.search(other.note)
     if missing is None:
         return found

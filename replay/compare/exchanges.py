@@ -56,7 +56,7 @@ def compare_exchange(recorded: Exchange, observed: Exchange, scene: Scene) -> li
                 f"{left.status} → {right.status}",
             )
         )
-        if left.status // 100 != right.status // 100:
+        if _speaks_of_something_else(left.status, right.status):
             status_derived = f"the status ({left.status} → {right.status})"
     one = parse(left.body or b"", left.header(b"content-type"))
     two = parse(right.body or b"", right.header(b"content-type"))
@@ -74,7 +74,18 @@ def compare_exchange(recorded: Exchange, observed: Exchange, scene: Scene) -> li
         found.extend(_bodies(one, two, scene))
         found.extend(_ends(recorded, observed, one))
     found.extend(_headers(left, right, scene, status_derived or kind_derived))
+    if head:
+        found.extend(_lengths(left, right, status_derived))
     return found
+
+
+def _speaks_of_something_else(one: int, two: int) -> bool:
+    """
+    Whether two statuses make two bodies that have nothing to do with each other.
+
+    Another class, two different refusals, or "still at it" against "done" do; 200 and 201 do not.
+    """
+    return one // 100 != two // 100 or one >= 400 or 202 in {one, two}
 
 
 def _both_texts(one: Content, two: Content) -> bool:
@@ -203,6 +214,18 @@ def _headers(left: Response, right: Response, scene: Scene, derived_from: str) -
                 yield Difference(
                     found.difference, "header", place, place, found.recorded, found.observed, found.transition, "", found.ids, derived_from
                 )
+
+
+def _lengths(left: Response, right: Response, derived_from: str) -> Iterator[Difference]:
+    """The length that an answer to HEAD announces is all that there is of its body: announced or not, something or nothing."""
+    place = "header:content-length"
+    one, two = ((item.header(b"content-length") or b"").decode("latin-1") for item in (left, right))
+    if (one in {"", "0"}) != (two in {"", "0"}):
+        yield Difference(DifferenceClass.STRUCTURAL, "header", place, place, one, two, f"{_amount(one)} → {_amount(two)}", "", (), derived_from)
+
+
+def _amount(length: str) -> str:
+    return {"": "absent", "0": "nothing"}.get(length, "something")
 
 
 def _grouped(response: Response) -> dict[str, list[str]]:

@@ -4,8 +4,8 @@ The relation of two leaves: equal, in a tolerated relation (counted), or differe
 What is tolerated, and what that could hide
 -------------------------------------------
 - *renamed id*: two ids of one kind that the bindings know as a pair, or that both are new here and become one. An id that is bound to another
-  one, or that two recorded ids would share, is an `identity` difference, so a wrong id returned is found. A digest is an id only under a key that
-  says so (a token, a cursor, a commit): elsewhere it speaks of content, and must be equal.
+  one, or that two recorded ids would share, is an `identity` difference, so a wrong id returned is found. A digest is an id only under a key
+  that says so (a token, a cursor, a commit): elsewhere it speaks of content, and must be equal.
 - *timestamp*: same format and precision, and as near to its own exchange's now as the recorded one was to its own (both within the run, or
   equally far before it). Another precision or zone spelling is a `format` difference, a stale or empty time a `value` difference; both can be.
 - *duration*, *process fact*: by the key's name, numbers of the same JSON type, not negative. One that became zero is found, one of another type
@@ -15,6 +15,7 @@ What is tolerated, and what that could hide
 - *float*: equal to twelve digits.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -117,7 +118,8 @@ def _numbers(recorded: Number, observed: Number, scene: Scene, place: Place) -> 
 
 
 def _near(one: float, two: float) -> bool:
-    return abs(one - two) <= 1e-12 * max(abs(one), abs(two))
+    # Nothing is near to infinity: a number that no float can hold differs from all that are spelt otherwise.
+    return math.isfinite(one) and math.isfinite(two) and abs(one - two) <= 1e-12 * max(abs(one), abs(two))
 
 
 # --- texts ---

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from replay.compare.leaves import blind_text
+from replay.compare.blinding import blind_text
 from replay.content import parse
 from replay.content.values import dump
 from replay.model import Exchange, UsageError

@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from replay.compare.blinding import blind_text
 from replay.compare.state import Side
 from replay.content import Content, parse, strings
 from replay.identity import ID_KINDS, find
 from replay.model import Exchange
 
+NOBODY: Final = "00000000-0000-4000-8000-000000000000"
+"""What clients send where they have no id: it stands for nobody."""
 _BODY_BYTES_MAX: Final = 1_000_000
 _CREDENTIALS: Final = re.compile(rb"(?i)authorization|cookie|x-api-key")
 
@@ -27,9 +30,26 @@ def learn_request(recorded: Exchange, observed: Exchange, side: Side, route: str
             kind = span.role.kind
             if kind in ID_KINDS and kind == other.role.kind:
                 old, new = left[span.start : span.end], right[other.start : other.end]
-                if old != new and side.bindings.observed_for(old) is None:
+                if old != new and NOBODY not in {old, new} and side.bindings.observed_for(old) is None:
                     side.bindings.bind(kind, old, new, recorded.id, place)
                     side.born[kind, old] = f"#{recorded.id} {route} {place}"
+
+
+def other_question(recorded: Exchange, observed: Exchange, side: Side) -> str:
+    """
+    Say where two requests that stand for each other ask for different things; empty where they ask the same.
+
+    Needed for two recordings of one client, whose requests came about by themselves: an id that the one got and the other did not leads to
+    another question, and its answer proves nothing. Ids that the bindings know as a pair, times and credentials are the same question.
+    """
+    for place, left, right in _texts(recorded, observed):
+        if place.startswith("request header"):
+            continue
+        if (NOBODY in left and NOBODY not in right) or (NOBODY in right and NOBODY not in left):
+            return f"{place}: an id on one side, nobody's on the other"
+        if left != right and blind_text(left) != blind_text(right) and side.bindings.rewrite_text(left) != right:
+            return f"{place}: {left[:60]!r} and {right[:60]!r}"
+    return ""
 
 
 def _texts(recorded: Exchange, observed: Exchange) -> Iterator[tuple[str, str, str]]:

@@ -7,25 +7,21 @@ Equal parts are passed at once. Objects are compared by key, lists after alignme
 Strings that hold JSON on both sides are opened. Nothing here knows rules or noise: what is not equal and in no tolerated relation is a
 `Difference`.
 
-Lists: items are paired by what is known to be the same (a bound id), then by equal content with ids, times and durations blanked, then by the
-name they go by, then by likeness. What stays alone is a missing or extra item. Paired items in another order are one `order` difference.
-Positions alone pair items only where both sides have equally many left and they are leaves.
+Lists are aligned first (`aligning`). What stays alone there is a missing or extra item. Paired items in another order are one `order`
+difference.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
+from replay.compare.aligning import align_items, sketch
+from replay.compare.blinding import blind, blind_text
 from replay.compare.difference import ABSENT, Difference, type_name
-from replay.compare.leaves import blind, blind_text, relate
+from replay.compare.leaves import relate
 from replay.compare.state import Place, Scene
 from replay.content import Alignment, Number, Pairing, Value, align, child, embedded
 from replay.model import DifferenceClass
-
-_NAMES: Final = ("id", "key", "name", "path", "title", "content", "label", "version", "slug", "event", "type", "url", "command")
-_LIKENESS_MIN: Final = 0.5
-_LIKENESS_ITEMS_MAX: Final = 200
-"""Beyond this many unpaired items on a side likeness is not tried: it is quadratic."""
 
 
 def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> Iterator[Difference]:
@@ -40,8 +36,7 @@ def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> I
         case str(), str() if recorded != observed and (inner := _opened(recorded, observed)) is not None:
             yield from walk_pair(*inner, scene, Place(f"{place.at}.<json>", f"{place.path}.<json>", place.key))
         case _:
-            found = relate(recorded, observed, scene, place)
-            if found is not None:
+            for found in relate(recorded, observed, scene, place):
                 yield Difference(
                     found.difference, found.kind, place.path, place.at, recorded, observed, found.transition, found.quirk, found.ids
                 )
@@ -60,28 +55,43 @@ def _opened(recorded: str, observed: str) -> tuple[Value, Value] | None:
 def _objects(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, place: Place) -> Iterator[Difference]:
     at, path = place.at, place.path
     renamed = _keys(recorded, observed, scene, path)
+    respelt = _respelt(recorded, observed, renamed)
     for key, value in recorded.items():
-        here, skeleton = child(at, key), child(path, blind_text(key))
-        other = renamed.get(key, key)
+        inner = Place(child(at, key), child(path, blind_text(key)), key)
+        other = respelt.get(key) or renamed.get(key, key)
+        if key in respelt:
+            # The field is there under another spelling: one finding for the name, and its value is compared all the same.
+            yield Difference(
+                DifferenceClass.STRUCTURAL, "respelt-key", inner.path, inner.at, key, other, "another spelling of the key", "q-key-case"
+            )
         if other in observed:
-            yield from walk_pair(value, observed[other], scene, Place(here, skeleton, key))
+            yield from walk_pair(value, observed[other], scene, inner)
         else:
-            quirk = "q-null-left-out" if value is None else _respelt(key, observed, recorded)
-            yield Difference(DifferenceClass.STRUCTURAL, "missing-key", skeleton, here, value, ABSENT, f"{type_name(value)} → absent", quirk)
-    taken = {renamed.get(key, key) for key in recorded}
+            quirk = "q-null-left-out" if value is None else ""
+            yield Difference(
+                DifferenceClass.STRUCTURAL, "missing-key", inner.path, inner.at, value, ABSENT, f"{type_name(value)} → absent", quirk
+            )
+    taken = {respelt.get(key) or renamed.get(key, key) for key in recorded}
     for key, value in observed.items():
         if key not in taken:
-            quirk = "q-null-added" if value is None else _respelt(key, recorded, observed)
-            yield Difference(
-                DifferenceClass.STRUCTURAL,
-                "extra-key",
-                child(path, blind_text(key)),
-                child(at, key),
-                ABSENT,
-                value,
-                f"absent → {type_name(value)}",
-                quirk,
-            )
+            quirk = "q-null-added" if value is None else ""
+            skeleton = child(path, blind_text(key))
+            transition = f"absent → {type_name(value)}"
+            yield Difference(DifferenceClass.STRUCTURAL, "extra-key", skeleton, child(at, key), ABSENT, value, transition, quirk)
+
+
+def _respelt(recorded: dict[str, Value], observed: dict[str, Value], renamed: dict[str, str]) -> dict[str, str]:
+    """Which recorded field is there in another spelling (snake or camel case), where just one can be meant on each side."""
+    taken = set(renamed.values())
+    left = [key for key in recorded if key not in observed and key not in renamed]
+    right = [key for key in observed if key not in recorded and key not in taken]
+    plain_left, plain_right = Counter(map(_plain, left)), Counter(map(_plain, right))
+    by_plain = {_plain(key): key for key in right}
+    return {key: by_plain[_plain(key)] for key in left if plain_left[_plain(key)] == plain_right[_plain(key)] == 1}
+
+
+def _plain(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()
 
 
 def _keys(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, path: str) -> dict[str, str]:
@@ -109,13 +119,6 @@ def _keys(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, 
     return renamed
 
 
-def _respelt(key: str, there: dict[str, Value], here: dict[str, Value]) -> str:
-    """Whether the other side has the same field in snake or camel case."""
-    plain = key.replace("_", "").lower()
-    twins = (other for other in there if other not in here and other.replace("_", "").lower() == plain)
-    return "q-key-case" if next(twins, None) is not None else ""
-
-
 def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Place) -> Iterator[Difference]:
     at, path = place.at, place.path
     skeleton = f"{path}[*]"
@@ -124,7 +127,7 @@ def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Pl
     if len(recorded) == len(observed) and _numbers(recorded) and _numbers(observed):
         alignment = Alignment(tuple(Pairing(n, n) for n in range(len(recorded))), (), ())
     else:
-        alignment = _aligned(recorded, observed, scene)
+        alignment = align_items(recorded, observed, scene.side.bindings.observed_for, scene.side.bindings.recorded_for)
     for pair in alignment.pairs:
         # A weak pair's items may stand for each other, so ids met there prove nothing and must not be bound.
         inner = scene if not pair.weak else _unbound(scene)
@@ -135,8 +138,8 @@ def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Pl
             "order",
             path,
             at,
-            [_sketch(recorded[pair.left]) for pair in alignment.pairs],
-            [_sketch(observed[pair.right]) for pair in sorted(alignment.pairs, key=lambda item: item.right)],
+            [sketch(recorded[pair.left]) for pair in alignment.pairs],
+            [sketch(observed[pair.right]) for pair in sorted(alignment.pairs, key=lambda item: item.right)],
             "order",
         )
     for index in alignment.left_only:
@@ -145,104 +148,6 @@ def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Pl
     for index in alignment.right_only:
         value = observed[index]
         yield Difference(DifferenceClass.SEMANTIC, "extra-item", skeleton, f"{at}[+{index}]", ABSENT, value, f"absent → {type_name(value)}")
-
-
-def _aligned(recorded: list[Value], observed: list[Value], scene: Scene) -> Alignment:
-    """Pair the items of two lists, strongest evidence first."""
-    free_left, free_right = list(range(len(recorded))), list(range(len(observed)))
-    pairs: list[Pairing] = []
-
-    def step(left_keys: list[object], right_keys: list[object]) -> None:
-        nonlocal free_left, free_right
-        chosen_left = [n for n, key in zip(free_left, left_keys, strict=True) if key is not None]
-        chosen_right = [n for n, key in zip(free_right, right_keys, strict=True) if key is not None]
-        found = align([key for key in left_keys if key is not None], [key for key in right_keys if key is not None])
-        pairs.extend(Pairing(chosen_left[pair.left], chosen_right[pair.right], pair.weak) for pair in found.pairs)
-        used_left = {chosen_left[pair.left] for pair in found.pairs}
-        used_right = {chosen_right[pair.right] for pair in found.pairs}
-        free_left = [n for n in free_left if n not in used_left]
-        free_right = [n for n in free_right if n not in used_right]
-
-    bound = scene.side.bindings
-    step(
-        [_own_id(recorded[n], bound.observed_for) for n in free_left],
-        [_own_id(observed[n], lambda text: text if bound.recorded_for(text) is not None else None) for n in free_right],
-    )
-    step([blind(recorded[n]) for n in free_left], [blind(observed[n]) for n in free_right])
-    for name in _NAMES:
-        if not free_left or not free_right:
-            break
-        step([_named(recorded[n], name) for n in free_left], [_named(observed[n], name) for n in free_right])
-    pairs.extend(_alike(recorded, observed, free_left, free_right))
-    used_left = {pair.left for pair in pairs}
-    used_right = {pair.right for pair in pairs}
-    pairs.sort(key=lambda pair: pair.left)
-    return Alignment(
-        tuple(pairs),
-        tuple(n for n in range(len(recorded)) if n not in used_left),
-        tuple(n for n in range(len(observed)) if n not in used_right),
-    )
-
-
-def _alike(recorded: list[Value], observed: list[Value], left: list[int], right: list[int]) -> list[Pairing]:
-    """Pair what is left by likeness; leaves by their order where both sides have equally many left."""
-    if not left or not right:
-        return []
-    leaves = not any(isinstance(recorded[n], dict | list) for n in left) and not any(isinstance(observed[n], dict | list) for n in right)
-    if leaves or len(left) > _LIKENESS_ITEMS_MAX or len(right) > _LIKENESS_ITEMS_MAX:
-        return [Pairing(one, two) for one, two in zip(left, right, strict=True)] if len(left) == len(right) else []
-    if len(left) == len(right) == 1:
-        return [Pairing(left[0], right[0])] if type(recorded[left[0]]) is type(observed[right[0]]) else []
-    pairs = []
-    free = list(right)
-    for one in left:
-        scores = [(_likeness(recorded[one], observed[two]), -two) for two in free]
-        if scores and max(scores)[0] >= _LIKENESS_MIN:
-            two = -max(scores)[1]
-            free.remove(two)
-            # Likeness says what an item resembles, not what it is: no ids are bound on its word.
-            pairs.append(Pairing(one, two, weak=True))
-    return pairs
-
-
-def _likeness(recorded: Value, observed: Value) -> float:
-    if isinstance(recorded, dict) and isinstance(observed, dict):
-        keys = recorded.keys() | observed.keys()
-        same = sum(1 for key in keys if key in recorded and key in observed and blind(recorded[key]) == blind(observed[key]))
-        return same / len(keys) if keys else 1.0
-    return 1.0 if blind(recorded) == blind(observed) else 0.0
-
-
-def _own_id(item: Value, translate: Callable[[str], str | None]) -> object:
-    if isinstance(item, dict):
-        value = item.get("id")
-        if isinstance(value, str):
-            return translate(value)
-    return None
-
-
-def _named(item: Value, name: str) -> object:
-    """What an item, or the one object in it, is called by *name*; None where it has no such name."""
-    if not isinstance(item, dict):
-        return None
-    inner = [value for value in item.values() if isinstance(value, dict)]
-    for holder in (item, *(inner if len(inner) == 1 else ())):
-        value = holder.get(name)
-        if isinstance(value, str | Number) and value:
-            return blind(value) if name != "id" else value
-    return None
-
-
-def _sketch(item: Value) -> Value:
-    """What an item is called, for people."""
-    if isinstance(item, dict):
-        inner = [value for value in item.values() if isinstance(value, dict)]
-        for holder in (item, *(inner if len(inner) == 1 else ())):
-            for name in ("content", "name", "title", "key", "path", "id"):
-                value = holder.get(name)
-                if isinstance(value, str) and value:
-                    return value[:80]
-    return item if not isinstance(item, dict | list) else blind(item)[:80]
 
 
 def _numbers(items: list[Value]) -> bool:

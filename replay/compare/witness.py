@@ -9,8 +9,8 @@ Where it differs otherwise there, or somewhere above or below, all three differ.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from replay.compare.blinding import blind
 from replay.compare.difference import ABSENT, Difference
-from replay.compare.leaves import blind
 from replay.content import Value
 from replay.model import Absent, Witness
 

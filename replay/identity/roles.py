@@ -75,6 +75,10 @@ _SHAPES: Final = rf"""
 | (?P<base36>[k-s][0-9a-z]{{7}}-(?=[0-9a-z]{{5,13}}{_END})[0-9a-z]{{5,13}}){_END}
 )
 """
+_ENGLISH: Final = re.compile(
+    rf"(?P<month>{_MONTHS}) (?P<day>[0-3]?[0-9]), (?P<year>[0-9]{{4}})"
+    r"(?:(?: at|,)? (?P<hour>[0-2]?[0-9]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?(?:[ \u202f](?P<half>[AP]M))?)?"
+)
 _FIND: Final = re.compile(_SHAPES, re.VERBOSE)
 _LENIENT_BASE36: Final = re.compile(r"[k-s][0-9a-z]{7}-[0-9a-z]{4,13}")
 _BASE32: Final = re.compile(r"[a-z2-7]{16}")
@@ -89,7 +93,24 @@ _MEASURED: Final = frozenset({"duration", "latency", "elapsed", "uptime", "took"
 _STATISTICS: Final = frozenset({"p50", "p90", "p95", "p99", "mean", "avg", "ms"})
 _UNITS: Final = {"ms": 0.001, "millis": 0.001, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "us": 1e-6, "ns": 1e-9}
 _CONFIGURED: Final = frozenset(
-    {"timeout", "poll", "interval", "window", "max", "limit", "ttl", "budget", "retention", "debounce", "cooldown", "deadline"}
+    {
+        "timeout",
+        "poll",
+        "interval",
+        "window",
+        "max",
+        "limit",
+        "ttl",
+        "budget",
+        "retention",
+        "debounce",
+        "cooldown",
+        "deadline",
+        "backoff",
+        "delay",
+        "stall",
+        "grace",
+    }
 )
 _EPOCH_LOW: Final = 1_400_000_000
 _EPOCH_HIGH: Final = 2_400_000_000
@@ -192,7 +213,7 @@ def _role(match: re.Match[str]) -> Role | None:
         case "http":
             return Role("timestamp", "http", _parsed(text, "%a, %d %b %Y %H:%M:%S GMT"))
         case "english":
-            return Role("date", "english")
+            return Role("date", "english", _english(text))
         case "digest":
             return Role("digest", f"hex{len(text)}") if not text.isdigit() else None
         case "timeid":
@@ -238,6 +259,20 @@ def _seconds(text: str) -> float | None:
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1) + (float(f"0.{fraction}") if fraction else 0.0)
     except (ValueError, OverflowError):
         return None
+
+
+def _english(text: str) -> float | None:
+    """Give the instant of a date in English words, taken as UTC; None for one that no calendar has."""
+    match = _ENGLISH.search(text)
+    if match is None:
+        return None
+    day = _parsed(f"{match['month']} {match['day']} {match['year']}", "%B %d %Y")
+    if day is None or match["hour"] is None:
+        return day
+    hour = int(match["hour"])
+    if match["half"]:
+        hour = hour % 12 + (12 if match["half"] == "PM" else 0)
+    return day + 3600.0 * hour + 60.0 * int(match["minute"]) + float(match["second"] or 0)
 
 
 def _parsed(text: str, form: str) -> float | None:

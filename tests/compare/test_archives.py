@@ -118,3 +118,15 @@ def test_a_replay_of_something_else_is_refused(exchange: Maker, tmp_path: Path) 
 
     with pytest.raises(UsageError, match="is a replay of the recording another"):
         compare_archives(first, other, [], lambda _done, _of: None)
+
+
+def test_other_questions_prove_nothing(exchange: Maker, tmp_path: Path) -> None:
+    """Where one client of two recordings asked for nobody, what differs follows from that, and the pair is counted."""
+    nobody = b"00000000-0000-4000-8000-000000000000"
+    somebody = b"11111111-1111-4111-8111-111111111111"
+    recorded = write(tmp_path / "r.parity", [exchange(1, {"a": 1}, target=b"/api/memory/" + somebody)])
+    other = write(tmp_path / "o.parity", [exchange(1, {"error": "x"}, status=404, target=b"/api/memory/" + nobody)])
+    made = compare_archives(recorded, other, [], lambda _done, _of: None)
+
+    assert all("differ" in item.derived_from for item in made.findings)
+    assert dict(made.not_compared)["pairs that asked different questions"] == 1

@@ -116,3 +116,19 @@ def test_binary_bodies_are_compared_by_bytes(exchange: Maker, scene: Scenes) -> 
 
     assert kinds(one, exchange(raw=b"\x89PNG\0\xff\x02", media=b"image/png"), scene()) == ["value"]
     assert kinds(one, one, scene()) == []
+
+
+def test_head_announces_something_or_nothing(exchange: Maker, scene: Scenes) -> None:
+    """An answer to HEAD without a length differs from one with: the length is all there is of the body."""
+    one = exchange(raw=b"", method=b"HEAD", headers=((b"Content-Length", b"412"),))
+    two = exchange(raw=b"", method=b"HEAD", headers=((b"Content-Length", b"0"),))
+
+    assert kinds(one, two, scene()) == ["header"]
+    assert kinds(one, exchange(raw=b"", method=b"HEAD", headers=((b"content-length", b"398"),)), scene()) == []
+
+
+def test_still_at_it_and_done_are_two_bodies(exchange: Maker, scene: Scenes) -> None:
+    """Where 202 became 200 the body's difference follows from it."""
+    found = compare_exchange(exchange(body={"status": "computing"}, status=202), exchange(body={"offset": 0, "nodes": []}), scene())
+
+    assert [(item.kind, bool(item.derived_from)) for item in found] == [("status", False), ("body", True)]

@@ -115,6 +115,24 @@ def test_what_deepdiff_sees_is_seen() -> None:
         ({"durationMs": 3}, {"durationMs": -3}, [("value", "$.durationMs")]),
         ({"durationMs": 3}, {"durationMs": 3.0}, [("format", "$.durationMs")]),
         ({"timeoutMs": 3}, {"timeoutMs": 4}, [("value", "$.timeoutMs")]),
+        ({"backoffMs": 0}, {"backoffMs": 1000}, [("value", "$.backoffMs")]),
+        ({"totalMs": 40}, {"totalMs": 0}, [("value", "$.totalMs")]),
+        ({"heapUsed": 49}, {"heapUsed": 0}, [("value", "$.heapUsed")]),
+        ({"content": "within 90 seconds"}, {"content": "within 5 seconds"}, [("value", "$.content")]),
+        ({"t": "March 3, 2026"}, {"t": "April 9, 2025"}, [("value", "$.t")]),
+        ({"hash": "a" * 63 + "1"}, {"hash": "b" * 63 + "1"}, [("value", "$.hash")]),
+        ({"token_count": 89}, {"tokenCount": 100}, [("respelt-key", "$.token_count"), ("value", "$.token_count")]),
+        ({"content_type": None}, {"contentType": "text/plain"}, [("respelt-key", "$.content_type"), ("type", "$.content_type")]),
+        (
+            {"t": "2023-11-14T22:13:25.123Z"},
+            {"t": "2023-11-15T10:00:00Z"},
+            [("format", "$.t"), ("value", "$.t")],
+        ),
+        (
+            [{"operation": "create", "n": 1, "who": "x"}],
+            [{"operation": "add", "n": 1, "who": "x"}],
+            [("missing-item", "$[*]"), ("extra-item", "$[*]")],
+        ),
     ],
 )
 def test_each_kind_is_named(one: Any, two: Any, expected: list[tuple[str, str]]) -> None:
@@ -130,7 +148,8 @@ def test_each_kind_is_named(one: Any, two: Any, expected: list[tuple[str, str]])
         ({"durationMs": 3}, {"durationMs": 900}, "duration or process fact"),
         ({"durationMs": 3}, {"durationMs": 1.2}, "duration, whole beside fractional"),
         ({"t": f"memory {A} saved"}, {"t": f"memory {B} saved"}, "text around ids and times"),
-        ({"t": "took 12 ms"}, {"t": "took 9 ms"}, "text around durations"),
+        ({"message": "took 12 ms"}, {"message": "took 9 ms"}, "message around durations"),
+        ({"t": "Tuesday, November 14, 2023 at 10:13 PM"}, {"t": "Wednesday, November 15, 2023 at 10:13 PM"}, "date (english)"),
         ({"x": 0.1 + 0.2}, {"x": 0.3}, "float, equal to 12 digits"),
         ({A: 1}, {B: 1}, "renamed id in a key"),
     ],
@@ -166,6 +185,28 @@ def test_swapped_contents_are_found() -> None:
     swapped = walk([{"id": A, "content": "one"}, {"id": C, "content": "two"}], [{"id": B, "content": "two"}, {"id": D, "content": "one"}], scene)
 
     assert {(found.kind, found.path) for found in swapped} == {("value", "$[*].content")}
+
+
+def test_strangers_are_not_paired() -> None:
+    """A list's lone leftovers that share only flags, times and empty values are a missing and an extra item, and bind nothing."""
+    scene = new_scene()
+    place = {"id": A, "title": "Lisbon", "pinned": False, "project": None, "n": 4}
+    skill = {"id": B, "title": "disposable", "pinned": False, "project": None, "n": 9}
+
+    assert [found.kind for found in walk([place], [skill], scene)] == ["missing-item", "extra-item"]
+    assert scene.side.bindings.observed_for(A) is None
+
+
+def test_likeness_takes_the_best_match_first() -> None:
+    """Two items that changed a little find each other, whatever order they come in."""
+    one = [{"a": "x", "b": "y", "c": "z", "d": 1}, {"a": "p", "b": "q", "c": "r", "d": 2}]
+    two = [{"a": "p", "b": "q", "c": "r", "d": 3}, {"a": "x", "b": "y", "c": "z", "d": 4}]
+
+    assert sorted((found.kind, found.path) for found in walk(one, two)) == [
+        ("order", "$"),
+        ("value", "$[*].d"),
+        ("value", "$[*].d"),
+    ]
 
 
 def test_order_is_found_beside_equal_items() -> None:
