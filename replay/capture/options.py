@@ -2,6 +2,7 @@
 
 import ipaddress
 import itertools
+import os
 import platform
 from collections.abc import Sequence
 from datetime import datetime
@@ -77,6 +78,12 @@ def default_folder(script: Path) -> Path:
     if (root / "pyproject.toml").is_file() and (root / "recordings").is_dir():
         return root / "recordings"
     return Path.cwd() / "recordings"
+
+
+def may_write(folder: Path) -> bool:
+    """Whether something can be made in *folder*, which need not be there yet; a full disk is not seen."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def name_archive(folder: Path, now: datetime) -> Path:

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from mitmproxy import http, tcp, udp
+from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of
 from replay.capture.installation import key_path, load_key
 from replay.capture.journal import Journal
-from replay.capture.options import check_listeners, default_folder, describe, lane_of, name_archive
+from replay.capture.options import check_listeners, default_folder, describe, lane_of, may_write, name_archive
 from replay.model import Chunk, Chunks, Ended, EndReason, Gap, GapReason, NoResponse, Opened, Outcome, ParityError, Record, UsageError
 from replay.redact import Redactor
 from replay.routes import match
@@ -126,6 +127,9 @@ class Recorder:
             return f"parity_workspace {options.parity_workspace}: there is no such folder; give the daemon's $SIGNET_PATH"
         if options.parity_output and Path(options.parity_output).exists():
             return f"parity_output {options.parity_output}: there is something already; name a new folder"
+        folder = Path(options.parity_output).parent if options.parity_output else default_folder(self._script)
+        if not may_write(folder):
+            return f"{folder.absolute()}: nothing can be written there; name another place with --set parity_output=<new folder>.parity"
         return None
 
     def running(self) -> None:

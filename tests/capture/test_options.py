@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replay.capture.installation import key_path, load_key
-from replay.capture.options import default_folder, is_loopback
+from replay.capture.options import default_folder, is_loopback, may_write
 from replay.model import UsageError
 
 
@@ -39,6 +39,13 @@ def test_a_checkout_keeps_its_recordings(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "repo" / "recordings").mkdir(parents=True)
     (tmp_path / "repo" / "pyproject.toml").touch()
     assert default_folder(script) == tmp_path / "repo" / "recordings"
+
+
+def test_a_place_that_takes_nothing(tmp_path: Path) -> None:
+    """A folder may be made below a folder, but not below a file."""
+    assert may_write(tmp_path / "new" / "deeper")
+    (tmp_path / "file").touch()
+    assert not may_write(tmp_path / "file" / "new")
 
 
 def test_the_key_is_made_once(tmp_path: Path) -> None:

@@ -217,10 +217,17 @@ def test_an_answer_that_breaks_off(launch: Any, tmp_path: Path) -> None:
             ["--mode", "reverse:http://127.0.0.1:{daemon}@*:{port}", "--listen-host", "127.0.0.1"], "listen on", marks=pytest.mark.slow
         ),
         pytest.param(["--listen-host", "127.0.0.1", "-p", "{port}"], "no reverse proxy", marks=pytest.mark.slow),
+        (
+            [
+                *("--mode", "reverse:http://127.0.0.1:{daemon}", "--listen-host", "127.0.0.1", "-p", "{port}"),
+                *("--set", f"parity_output={__file__}/x.parity"),
+            ],
+            "nothing can be written there",
+        ),
     ],
 )
 def test_it_refuses_before_it_listens(launch: Any, daemon: Any, tmp_path: Path, arguments: list[str], word: str) -> None:
-    """Beyond loopback, or as an open proxy, mitmdump ends with code 2 and says what to add; no socket was bound, nothing written."""
+    """Beyond loopback, as an open proxy or where nothing can be written: code 2, and what to change; no socket bound, nothing written."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
