@@ -12,9 +12,9 @@ fails, a queue that is full and a disk that refuses are counted and said aloud; 
 `parity_on_error=stop` mitmdump ends with exit code 3 instead.)
 
 What passes through a bare mitmproxy changed or not at all passes so here too, and it is on record as mitmproxy delivered it: `Expect` is
-answered by the proxy and is gone from the headers; 100 and 103 are taken for the final answer; a response with trailers ends in the proxy's
-own error; a malformed request head is refused by the proxy without any hook, so that it can't even be counted; websocket messages and
-protocols other than HTTP are counted as gaps.
+on record, but the proxy answers it and does not pass it on; 100 and 103 are taken for the final answer; a response with trailers ends in
+the proxy's own error, and over a request with trailers it breaks down; a malformed request head is refused by the proxy without any hook,
+so that it can't even be counted; websocket messages and protocols other than HTTP are counted as gaps.
 """
 
 from replay.capture.options import check_listeners, declare_options, default_folder

@@ -45,9 +45,14 @@ def is_stream(response: http.Response) -> bool:
     return any(value.split(b";", 1)[0].strip().lower() in STREAMS for name, value in response.headers.fields if name.lower() == b"content-type")
 
 
-def end_of(error: str, *, answered: bool) -> EndReason:
-    """Say how an exchange ended that mitmproxy calls an error: by the client, by the daemon in the middle of an answer, or by the proxy."""
-    if error.startswith(("Client disconnected", "Client closed")):
+def end_of(error: str, *, requested: bool, answered: bool) -> EndReason:
+    """
+    Say how an exchange ended that mitmproxy calls an error: by the client, by the daemon in the middle of an answer, or by the proxy.
+
+    *requested* is whether the request came whole, *answered* whether the head of an answer did.
+    """
+    # mitmproxy has the same words for both sides, but before the request is whole there is only the client's
+    if error.startswith(("Client disconnected", "Client closed")) or (not requested and "peer closed connection" in error):
         return EndReason.CLIENT_LEFT
     return EndReason.SERVER_CLOSED if answered else EndReason.PROXY_ERROR
 

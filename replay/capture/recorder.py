@@ -36,6 +36,8 @@ from replay.workspace import copy_workspace
 NAME = "parity-recorder"
 EXIT_REFUSED = 2
 EXIT_LOST = 3
+ABANDONED_SECONDS = 2.0
+"""How long after its connection an exchange may still end by a hook of its own."""
 logger = logging.getLogger(__name__)
 
 
@@ -241,6 +243,12 @@ class Recorder:
             self._put(Gap(GapReason.SKIPPED, detail=f"the daemon could not be reached ({why}); what the client would have asked was not seen"))
 
     @_guarded
+    def client_disconnected(self, client: Client) -> None:
+        """End, a little later, what stays open of a connection that is gone: mitmproxy breaks down over some requests (those with trailers)."""
+        if any(opened.flow.client_conn.id == client.id for opened in self._open.values()):
+            asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._end_abandoned, client.id)
+
+    @_guarded
     def websocket_start(self, _: http.HTTPFlow) -> None:
         """Count a websocket: its messages are not recorded."""
         self._put(Gap(GapReason.SKIPPED, detail="messages of a websocket"))
@@ -285,12 +293,12 @@ class Recorder:
         note = ""
         if flow.response is not None and opened.headers_event is not None:
             outcome = response_of(flow.response, streamed=opened.streamed)
-            end = EndReason.COMPLETE if error is None else end_of(error, answered=True)
+            end = EndReason.COMPLETE if error is None else end_of(error, requested=opened.requested, answered=True)
             note = error or ""
         else:
             # whatever the client got here, it was the proxy's and not the daemon's
             outcome = NoResponse(error or "the proxy answered by itself")
-            end = end_of(error or "", answered=False)
+            end = end_of(error or "", requested=opened.requested, answered=False)
         at = flow.error.timestamp if flow.error else flow.response.timestamp_end if flow.response else None
         record = self._ended(opened, end, outcome, at or time.time(), note)
         del self._open[flow.id]
@@ -318,6 +326,15 @@ class Recorder:
     def _put(self, record: Record, route: str = "") -> None:
         if self._journal is not None:
             self._journal.put(record, route)
+
+    def _end_abandoned(self, client: str) -> None:
+        """End what mitmproxy left open of a connection without a word."""
+        for opened in [opened for opened in self._open.values() if opened.flow.client_conn.id == client]:
+            try:
+                self._end(opened.flow, "the proxy broke down over it, and the client left")
+            except Exception as error:
+                logger.exception("parity: an exchange could not be ended")
+                self.count_failure("client_disconnected", error, opened.flow)
 
     def _end_stopped(self, opened: _Open) -> None:
         """End an exchange that is cut by the proxy's own end."""

@@ -316,6 +316,31 @@ def test_a_client_that_gives_up_waiting(launch: Any, tmp_path: Path) -> None:
     assert found.request.body == b""
 
 
+def test_a_client_that_leaves_while_it_asks(launch: Any, tmp_path: Path) -> None:
+    """A client that leaves before its request is whole is on record as that, and the request's body as not seen."""
+    proxy = launch("--set", "parity_output=out.parity")
+    with socket.create_connection(("127.0.0.1", proxy.port), 20) as client:
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{}")
+    proxy.wait_for("client disconnect")
+    assert proxy.end() == 0
+    [found] = read(tmp_path / "out.parity").exchanges()
+    assert (found.end, found.request.body) == (EndReason.CLIENT_LEFT, None)
+
+
+@pytest.mark.slow
+def test_a_request_that_mitmproxy_breaks_down_over(launch: Any, tmp_path: Path, eventually: Eventually) -> None:
+    """A request with trailers gets no answer out of mitmproxy; when its client has left, it is ended as the proxy's error."""
+    proxy = launch("--set", "parity_output=out.parity")
+    with socket.create_connection(("127.0.0.1", proxy.port), 20) as client:
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Trailer: 1\r\n\r\n")
+        proxy.wait_for("trailers are not implemented")
+    eventually(lambda: salvaged(tmp_path / "out.parity"))
+    assert proxy.end() == 0
+    [found] = read(tmp_path / "out.parity").exchanges()
+    assert found.end is EndReason.PROXY_ERROR
+    assert isinstance(found.outcome, NoResponse)
+
+
 @pytest.mark.slow
 def test_a_failing_hook_is_counted(launch: Any, tmp_path: Path) -> None:
     """A fault of the recorder's own costs a counted gap and an alarm, never the client's answer."""
