@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Final
 
+from replay.judge import quirk_words
 from replay.model import Answer, Cluster, Divergence, IdMapping, Pair, UsageError
 from replay.report.page_data import again
 from replay.report.terminal import place_words, route_words, seen, tells_place, title_of
@@ -128,6 +129,9 @@ def _divergence(divergence: Divergence) -> list[str]:
     lines += _values(finding.at, finding.primary, finding.candidate, finding.control)
     if finding.transition:
         lines.append(_row("change", visible(finding.transition)))
+    if finding.quirk:
+        words = quirk_words(finding.quirk)
+        lines.append(_row("cause", visible(f"{finding.quirk}: {words}" if words else finding.quirk)))
     lines.append(_row("witness", finding.witness.value))
     lines.append(_row("because", visible(divergence.because)))
     return lines
@@ -143,7 +147,9 @@ def _values(at: str, primary: str | None, candidate: str | None, control: str | 
         width = max(len(right) - start - end, 1)
         lines.append(" " * (_MARGIN + len(place) + 3 + start) + "^" * width)
     if control is not None:
-        lines.append(_row("control", f"{place}   {cut(control, VALUE_CHARACTERS_MAX)}"))
+        # Agreement is one of relation (another id, a later time), so the recording's value is not passed off as the control's.
+        told = "agrees with the recording" if control == primary else f"{place}   {cut(control, VALUE_CHARACTERS_MAX)}"
+        lines.append(_row("control", told))
     return lines
 
 

@@ -65,6 +65,14 @@ def test_a_known_cause_is_told_in_words(sample: Run) -> None:
     assert "\ncause      q-time-format: another time format than the primary writes, at $.results[*].created_at\n" in text
 
 
+def test_an_agreeing_control_is_not_quoted(sample: Run) -> None:
+    """A control that agrees does so by relation, so the recording's value is not shown as its own; one that differs is quoted."""
+    cluster = sample.clusters[0]
+    agreeing = replace(cluster, control=cluster.primary)
+    assert "\ncontrol    agrees with the recording\n" in explain(replace(sample, clusters=(agreeing,)), cluster.id)
+    assert '\ncontrol    $.results[0].created_at   "2026-11-23T02:00:05.511Z"\n' in explain(sample, cluster.id)
+
+
 def test_where_to_run_the_command(sample: Run) -> None:
     """A recording's path is told from inside the run's folder, and the command says so; an absolute one needs no such words."""
     name = sample.clusters[0].id

@@ -269,7 +269,7 @@
       run.bodies === "none" ? null : [
         fact("primary", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.primary, cluster.candidate)),
         fact("candidate", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.candidate, cluster.primary)),
-        cluster.control === null ? null : fact("control", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.control, cluster.candidate))],
+        cluster.control === null ? null : cluster.control === cluster.primary ? fact("control", el("span", { class: "quiet" }, "agrees with the recording")) : fact("control", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.control, cluster.candidate))],
       fact("because", cluster.because),
       cluster.derivedFrom && fact("derived from", jump(cluster.derivedFrom)),
       children.has(cluster.id) && fact("explains", el("ul", { class: "tree" }, branch(cluster, new Set([cluster.id])))),
