@@ -14,7 +14,6 @@ Three things are settled here, so that a `DaemonSpec` stands by itself: `base` (
 import os
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -24,6 +23,7 @@ from typing import Any, Final
 from replay.daemon.shape import Place, Source, read_table
 from replay.daemon.spec import STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
 from replay.model import UsageError
+from replay.model.toml import parse_toml
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}")
 _BLANKS: Final = dict.fromkeys(("python", "workspace", "home", "host", "port"), "")
@@ -117,10 +117,7 @@ def _with_bases(source: Source, host: Mapping[str, str], depth: int) -> dict[str
     """Read one description and lay it over its base: tables are merged key by key, all else is replaced."""
     if depth > _MAX_BASES:
         raise UsageError(f"{source.where}: more than {_MAX_BASES} descriptions lie under this one; does `base` lead back to itself?")
-    try:
-        table = tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source.where}: not valid TOML: {error}.") from error
+    table = parse_toml(source.text, source.where, UsageError)
     _check_shape(table, source)
     _make_paths_whole(table, source, host)
     table.setdefault("name", source.name)
@@ -231,11 +228,17 @@ def _variables(value: str, host: Mapping[str, str], source: Source) -> str:
 
 
 def _check(spec: DaemonSpec, source: Source) -> None:
-    for text in (*spec.command, *spec.environment.values(), *(word for each in spec.companions for word in each.command)):
+    companions = (word for each in spec.companions for word in (*each.command, *each.environment.values()))
+    for text in (*spec.command, *spec.environment.values(), *companions):
         try:
             fill(text, _BLANKS)
         except UsageError as error:
             raise UsageError(f"{source.where}: {error}") from error
+        if "\0" in text:
+            raise UsageError(f"{source.where}: {text!r} holds a NUL character, which no command and no variable can.")
+    for name in (*spec.environment, *(name for each in spec.companions for name in each.environment)):
+        if not name or "=" in name or "\0" in name:
+            raise UsageError(f"{source.at(('environment', name))}: {name!r} is no name of a variable.")
     named = (("workspace", spec.workspace), ("home", spec.home), ("directory", spec.directory))
     for key, path in (*named, *(("mounts", each.target) for each in spec.mounts)):
         if path is not None and (not path.startswith("/") or ".." in Path(path).parts or Path(path) == Path("/")):

@@ -21,12 +21,12 @@ The most specific rule that matches a finding decides. Two that are equally spec
 
 import datetime as dt
 import json
-import tomllib
 from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.judge import paths
 from replay.model import DifferenceClass, Finding, Rule, RuleError, Verdict
+from replay.model.toml import parse_toml
 
 _KEYS: Final = frozenset({"id", "route", "path", "kinds", "class", "check", "verdict", "reason", "owner", "until", "tolerance"})
 _NEEDED: Final = ("id", "verdict", "reason", "owner", "until")
@@ -73,10 +73,7 @@ def load_rules(text: str, source: str) -> RuleSet:
         RuleError: broken TOML, an unknown key or value, a missing reason, owner or date, or an id used twice; with the line.
 
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RuleError(f"{source}: is no valid TOML: {error}") from error
+    document = parse_toml(text, source, RuleError)
     for key in document:
         if key not in {"format", "rule"}:
             raise RuleError(f"{source}, line {_line_of(text, key, 0)}: unknown key {key!r}; known are format and rule")
