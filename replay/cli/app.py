@@ -249,12 +249,13 @@ application.add_typer(rules_application, name="rules")
 def rules_list(rules: Annotated[Path, typer.Argument(help="A rules file.", metavar="FILE")]) -> None:
     """List a file's rules, and which have expired."""
     from replay.jobs.judging import load_basis
+    from replay.report import visible
 
     loaded = load_basis(rules, None).rules
     expired = set(loaded.expired(_now().date()))
     for rule in loaded.rules:
         mark = " EXPIRED" if rule.id in expired else ""
-        say(f"{rule.id}: {rule.route} {rule.path} → {rule.verdict} until {rule.until}{mark} ({rule.owner}): {rule.reason}")
+        say(visible(f"{rule.id}: {rule.route} {rule.path} → {rule.verdict} until {rule.until}{mark} ({rule.owner}): {rule.reason}"))
     say(f"{len(loaded.rules)} rules, {len(expired)} expired")
 
 

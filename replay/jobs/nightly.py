@@ -20,7 +20,6 @@ Relative paths are relative to the file. A night that can't be judged is no line
 
 import datetime as dt
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,11 @@ from typing import Any, Final
 
 from replay import runs
 from replay.evidence import append, entry_from
+from replay.evidence import read as read_ledger
 from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives
 from replay.jobs.replaying import Order, replay_archive
 from replay.model import UsageError
+from replay.model.toml import parse_toml
 from replay.report import html, json_text, junit, table
 
 _TEXTS: Final = ("recording", "candidate", "control", "ledger", "output", "rules", "noise", "state", "pace", "cell")
@@ -75,11 +76,9 @@ def load_plan(path: Path) -> Plan:
     """
     try:
         text = path.read_text("utf-8")
-        told = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the configuration can't be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: is no valid TOML: {error}") from error
+    told = parse_toml(text, str(path), UsageError)
     for key in told:
         if key not in _KNOWN:
             raise UsageError(f"{path}, line {_line(text, key)}: unknown key {key!r}; known are {', '.join(sorted(_KNOWN))}")
@@ -124,8 +123,15 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
     """
     plan = load_plan(config)
     basis = load_basis(plan.rules, plan.noise)
+    if plan.ledger.exists():
+        # A night takes an hour: a ledger that takes no more entries is better known before it.
+        read_ledger(plan.ledger)
     folder = plan.output / now.strftime("%Y-%m-%dT%H%M%SZ")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=False)
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        plan.ledger.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: can't be made ({error.strerror}); {config} names it as output or ledger") from error
     said = []
     complete = True
     for name, daemon in (("observed", plan.candidate), ("control", plan.control)):
