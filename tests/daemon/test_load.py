@@ -158,7 +158,7 @@ def test_rows_that_stay_pending_for_ever_do_not_count_on_rust() -> None:
         ('A = "{workspace}"', 'A = "${NOPE}"', r"d.toml: the variable NOPE is not set"),
         ('A = "{workspace}"', 'PATH = "/bin"', r"d.toml:17: PATH is made by the cell"),
         ('A = "{workspace}"', "A = 1", r"only text belongs there"),
-        ('A = "{workspace}"', '"A=B" = "x"', r"d.toml:17: 'A=B' is no name of a variable"),
+        ('A = "{workspace}"', '"A=B" = "x"', r"d.toml:16: 'A=B' is no name of a variable"),
         ('A = "{workspace}"', 'A = "a\\u0000b"', r"holds a NUL character"),
         ('command = ["one"]', 'command = ["one\\u0000"]', r"holds a NUL character"),
         ("stop_timeout_s = 3", "stop_timeout_s = nan", r"d.toml:14: nan must be seconds over 0"),
