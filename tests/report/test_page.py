@@ -160,6 +160,8 @@ def _dump(chromium: str, folder: Path, text: str, fragment: str = "") -> tuple[s
         "--disable-gpu",
         *ALONE,
         "--enable-logging=stderr",
+        # The document is told only when what the page set off has run, however busy the machine is.
+        "--virtual-time-budget=2000",
         f"--user-data-dir={folder / 'profile'}",
     ]
     done = subprocess.run([*command, "--dump-dom", f"{file.as_uri()}{fragment}"], capture_output=True, timeout=120, check=True)
