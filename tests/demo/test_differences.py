@@ -81,7 +81,10 @@ EVIDENCE: dict[str, list[Callable[[Any], bool]]] = {
     "mcp-fewer-tools": [lambda t: "secret_list" not in tool_names(t)],
     "mcp-protocol-pinned": [lambda t: t.values("ALL /mcp")[0]["result"]["protocolVersion"] == "2024-11-05"],
     "mcp-notification-status": [lambda t: t.statuses("ALL /mcp")[1] == 200],
-    "git-status-keys": [lambda t: "lastCommit" in t.values("GET /api/git/status")[0]],
+    "git-status-keys": [
+        lambda t: "lastCommit" in t.values("GET /api/git/status")[0],
+        lambda t: t.values("GET /api/git/status")[0]["remote"] != "origin",
+    ],
     "git-sync-shape": [lambda t: set(t.values("POST /api/git/sync")[0]) == {"pull", "push"}],
     "schema-more-tables": [
         lambda t: "os_widgets" in {table["name"] for table in t.values("GET /api/diagnostics/database/schema")[0]["tables"]},
