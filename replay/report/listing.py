@@ -13,6 +13,8 @@ _REQUEST_CHARACTERS_MAX = 90
 
 def exchanges_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Show rows with the keys `id`, `request`, `status`, `ms`, `bytes`, `end`, `domain`; the request comes last, where it may be long."""
+    if not rows:
+        return "no whole exchange"
     shown = [
         (row["id"], row["status"] or "none", row["ms"], row["bytes"], row["end"], row["domain"], _cut(visible(row["request"]))) for row in rows
     ]

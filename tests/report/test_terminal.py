@@ -143,3 +143,8 @@ def test_percentages_never_lie(part: int, whole: int) -> None:
 def test_every_rate_has_its_denominator(events: int, trials: int, text: str) -> None:
     """A rate says out of how many, and zero in n says at most 3/n."""
     assert bound(events, trials) == text
+
+
+def test_an_archive_without_exchanges_is_listed_too() -> None:
+    """Where nothing is whole the table says so."""
+    assert exchanges_table([]) == "no whole exchange"
