@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from replay.daemon.layout import lay_out
 from replay.daemon.processes import read_tail
 from replay.daemon.spec import DaemonSpec
+from replay.daemon.tether import tethered
 from replay.model import DaemonError, DaemonRecord, UsageError
 
 RECORDED_PORT: Final = 3850
@@ -153,8 +154,7 @@ def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, enviro
     command = [sys.executable, "-m", "replay.daemon.cell_init", str(orders)]
     if kind == "namespace":
         # The tether dies with the tool, `unshare` is the tether, and the cell dies with `unshare`.
-        tether = Path(__file__).with_name("tether.py")
-        command = [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *_UNSHARE, *command]
+        command = tethered([*_UNSHARE, *command])
     with (directory / "cell.log").open("wb") as log:
         # The cell's standard output is our standard error: the player prints there. Its first process complains into its log.
         process = subprocess.Popen(

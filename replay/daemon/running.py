@@ -17,6 +17,7 @@ from replay.daemon.launch import ending, quoted
 from replay.daemon.layout import make_environment, make_stand_ins
 from replay.daemon.processes import read_tail
 from replay.daemon.spec import DaemonSpec, fill
+from replay.daemon.tether import tethered
 from replay.model import DaemonError, UsageError
 
 _PAUSE_S: Final = 0.03
@@ -82,11 +83,10 @@ def running(spec: DaemonSpec, *, workspace: Path, port: int, scratch: Path | Non
 
 
 def _start(spec: DaemonSpec, values: dict[str, str], directory: Path, log: Path, workspace: Path) -> subprocess.Popen[bytes]:
-    tether = Path(__file__).with_name("tether.py")
     command = [fill(word, values) for word in spec.command]
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(tether), str(os.getpid()), *command],
+            tethered(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
 
@@ -19,6 +20,11 @@ def tie(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(1)
+
+
+def tethered(command: Sequence[str]) -> list[str]:
+    """Give the command that runs *command* and dies with this process, also when that is killed."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A target that we did not start gets the same player, without a cell, and only re
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -77,9 +78,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     recorded = read(order.archive, salvage=order.salvage)
     if order.dry_run:
         return Replayed(_dry_run(recorded, order), 0)
-    if order.observed.exists():
-        raise UsageError(f"{order.observed}: is there already; an observed archive is written once, so name another")
-    order.observed.parent.mkdir(parents=True, exist_ok=True)
+    _check_place(order.observed)
     if order.target is not None:
         return _on_target(recorded, order)
     assert order.daemon is not None
@@ -108,6 +107,24 @@ def _check(order: Order) -> None:
             raise UsageError(f"--allow {name}: is neither a replay class ({', '.join(sorted(REPLAY_CLASSES))}), nor a route, nor all")
 
 
+def _check_place(observed: Path) -> None:
+    """
+    Make sure that an observed archive can be made there; its parents are made.
+
+    Raises:
+        UsageError: something is there, or nothing can be.
+
+    """
+    try:
+        if observed.is_symlink() or observed.exists():
+            raise UsageError(f"{observed}: is there already; an observed archive is written once, so name another")
+        observed.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(observed.parent, os.W_OK | os.X_OK):
+            raise UsageError(f"{observed}: can't be made: {observed.parent} can't be written to; name another place")
+    except OSError as error:
+        raise UsageError(f"{observed}: can't be made: {error.strerror}; name another place") from error
+
+
 def _pace(text: str) -> str | float:
     if text in {"asap", "recorded"}:
         return text
@@ -132,13 +149,22 @@ def _dry_run(recorded: Archive, order: Order) -> str:
 
 @contextmanager
 def _scratch(order: Order) -> Iterator[Path]:
-    """Give a directory for the cell; a temporary one is kept where something went wrong, for its logs."""
+    """Give a directory for the cell; a temporary one is kept where something went wrong, if it holds a daemon's log."""
     if order.scratch is not None:
         order.scratch.mkdir(parents=True, exist_ok=True)
         yield order.scratch
         return
     scratch = Path(tempfile.mkdtemp(prefix="signet-parity-"))
-    yield scratch
+    try:
+        yield scratch
+    except Exception:
+        if not any(scratch.glob("*/daemon.log")):
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    except BaseException:
+        # Interrupted: what the daemon was doing then tells nobody anything.
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
     shutil.rmtree(scratch, ignore_errors=True)
 
 

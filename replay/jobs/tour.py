@@ -26,6 +26,7 @@ from typing import Final
 from replay import runs
 from replay.archive import read
 from replay.daemon import load_daemon, running
+from replay.daemon.tether import tethered
 from replay.demo import DIFFERENCES, FAULTS, make_workspace
 from replay.demo.daemon import DEFAULT_PASSWORD
 from replay.jobs.judging import Basis, compare_run
@@ -166,7 +167,7 @@ def record_demo(folder: Path, recording: Path) -> float:
             # The snapshot is taken beside the traffic, so traffic begins when it is there: what overlaps could not be replayed.
             _await(lambda: any(recording.glob("snapshot-*")), "the recorder took no snapshot", folder / "mitmdump.log")
             client = [sys.executable, "-m", "replay.demo.client", "--base", f"http://127.0.0.1:{proxy_port}", "--workspace", str(workspace)]
-            done = subprocess.run(client, capture_output=True, text=True, check=False, env=_environment())
+            done = subprocess.run(tethered(client), capture_output=True, text=True, check=False, env=_environment())
             if done.returncode:
                 raise DaemonError(f"the demo's client failed: {done.stderr.strip() or done.stdout.strip()}")
     return time.monotonic() - started
@@ -206,7 +207,7 @@ def _mitmdump(command: Sequence[str], folder: Path, port: int) -> Iterator[None]
     # The demo has a redaction key of its own: the installation's is not its business.
     environment = {**_environment(), "XDG_CONFIG_HOME": str(folder / "config")}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(tethered(command), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
     try:
         _await(lambda: process.poll() is not None or _listens(port), f"mitmdump did not come up on port {port}", log)
         yield
