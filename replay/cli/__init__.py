@@ -6,9 +6,11 @@ run) · 70 a bug in the tool · 130 interrupted.
 """
 
 import io
+import signal
 import sys
 import traceback
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -27,6 +29,8 @@ _WRONG_WORDS: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if k
 
 def main() -> None:
     """Run the command line and leave with the documented exit code, also when the tool itself crashes."""
+    # A service manager's way to stop: daemons, cells and proxies are taken down as after Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = application(standalone_mode=False)
         if code == INTERRUPTED:
@@ -53,7 +57,13 @@ def main() -> None:
         note(visible(traceback.format_exc().rstrip("\n"), keep_lines=True))
         complain("this is a bug in signet-parity; please report the lines above")
         code = BUG
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 _INTERRUPTED: Final = "interrupted; what was written so far is kept"
