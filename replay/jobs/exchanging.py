@@ -10,7 +10,10 @@ from replay.archive import read
 from replay.model import UsageError
 from replay.redact import Redactor
 
-_HOW_TO_LOOK: Final = "look at it with `mitmweb -n -r {path}` (never with a reverse: mode, which rewrites what it loads)"
+_HOW_TO_LOOK: Final = (
+    "look at it with `mitmweb -n -r {path}` (never with a reverse: mode, which rewrites what it loads); "
+    "of a judged run, `~marker red` in its search shows what is open"
+)
 
 
 def bring_in(
@@ -71,4 +74,3 @@ def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
     else:
         count = export_mitm(read(source, salvage=salvage), destination)
     return f"{count} flows → {destination}; " + _HOW_TO_LOOK.format(path=destination)
-

@@ -195,16 +195,18 @@ def _verdict(run: Run) -> tuple[str, str]:
     if incomplete:
         return "incomplete", incomplete
     opened = [item for item in run.clusters if item.verdict is Verdict.OPEN]
-    failing = [item for item in opened if item.difference is not DifferenceClass.TIMING]
+    by_class = {kind: sum(item.difference is kind for item in opened) for kind in DifferenceClass}
+    slow = by_class.pop(DifferenceClass.TIMING)
+    also = f"; {_causes(slow, 'open timing')} {'does' if slow == 1 else 'do'} not fail a run" if slow else ""
+    failing = sum(by_class.values())
     if failing:
-        classes = ", ".join(
-            f"{sum(item.difference is kind for item in failing)} {kind}"
-            for kind in DifferenceClass
-            if any(i.difference is kind for i in failing)
-        )
-        return "fail", f"{len(failing)} open cluster{'s' * (len(failing) != 1)}: {classes}"
-    slow = f"; {len(opened)} open timing clusters do not fail a run" if opened else ""
-    return "pass", f"no open structural or semantic divergence in {run.compared} compared exchanges{slow}"
+        classes = ", ".join(f"{count:,} {kind}" for kind, count in by_class.items() if count)
+        return "fail", f"{_causes(failing, 'open')}: {classes}{also}"
+    return "pass", f"no open structural or semantic divergence in {run.compared:,} compared exchanges{also}"
+
+
+def _causes(count: int, what: str) -> str:
+    return f"{count:,} {what} cause{'s' * (count != 1)}"
 
 
 def _incomplete(run: Run) -> str:

@@ -2,22 +2,30 @@
 Clusters: one cause is said once.
 
 The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so it
-lasts from night to night. Divergences of one key with different verdicts are told apart by the verdict behind the id.
-Clusters that share a quirk (nanoseconds for milliseconds, say) share one `cause`, whatever route they were seen on.
+lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one cause across routes and paths: its
+key is the quirk and the transition. Divergences of one key with different verdicts are told apart by the verdict behind the id.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from replay.model import Cluster, Divergence, Finding, Pair, Verdict
 
 _RANK = {Verdict.OPEN: 0, Verdict.DOCUMENTED: 1, Verdict.NOISE: 2, Verdict.DERIVED: 3, Verdict.INFIDELITY: 4}
 
 
+_EVERYWHERE: Final = frozenset(
+    {"q-time-format", "q-number-format", "q-null-left-out", "q-null-added", "q-key-case", "q-white-space", "q-content-type", "q-html-fallback"}
+)
+"""Quirks of a writer: each place that has one has it for the same reason."""
+
+
 def cluster_id(finding: Finding) -> str:
     """The lasting id of a finding's cluster, such as `c-7f3a90b1`."""
-    key = "\0".join((finding.check, finding.route or "", finding.path, finding.kind, finding.transition, finding.difference))
+    place = (finding.quirk,) if finding.quirk in _EVERYWHERE else (finding.route or "", finding.path)
+    key = "\0".join((finding.check, *place, finding.kind, finding.transition, finding.difference))
     return "c-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
@@ -63,7 +71,7 @@ def _make(identifier: str, members: list[Divergence], compared: Counter[str]) ->
         control=finding.control,
         at=finding.at,
         ids=finding.ids,
-        compared=compared[finding.route or ""],
+        compared=sum(compared[route] for route in {member.finding.route or "" for member in members}),
         domains=tuple(sorted({member.finding.domain for member in members})),
         routes=tuple(sorted({member.finding.route for member in members if member.finding.route})),
     )

@@ -129,3 +129,17 @@ def test_verdicts_of_one_place_are_told_apart(finding: Maker) -> None:
 
     assert [(item.verdict, item.id == made[0].id) for item in made] == [(Verdict.OPEN, True), (Verdict.NOISE, False)]
     assert made[1].id == f"{made[0].id}-noise"
+
+
+def test_a_way_of_writing_is_one_cause_everywhere(finding: Maker) -> None:
+    """The same quirk on two routes and paths is one cluster that names both; a null that means something is one for each place."""
+    places = [("GET /a", "$.at"), ("GET /b", "$.when")]
+    for quirk, clusters in (("q-time-format", 1), ("q-null", 2)):
+        findings = [
+            finding(route=route, path=path, quirk=quirk, kind="format", transition="x → y", subject=Subject("exchange", str(number)))
+            for number, (route, path) in enumerate(places, 1)
+        ]
+        made = cluster(judge(findings, RuleSet(), NoiseModel(), TODAY).divergences, ())
+
+        assert len(made) == clusters
+        assert {route for item in made for route in item.routes} == {"GET /a", "GET /b"}
