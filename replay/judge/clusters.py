@@ -1,9 +1,10 @@
 """
 Clusters: one cause is said once.
 
-The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so it
-lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one cause across routes and paths: its
-key is the quirk and the transition. Divergences of one key with different verdicts are told apart by the verdict behind the id.
+The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so
+it lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one cause across routes
+and paths: its key is the quirk and the transition. Divergences of one key with different verdicts are told apart by the verdict behind the
+id.
 """
 
 import hashlib
