@@ -95,14 +95,17 @@ def title_of(cluster: Cluster) -> str:
     if " " in title:
         return title
     if words := quirk_words(title):
-        return f"{title}: {words}" if cluster.kind == cluster.path else f"{title}: {words}, at {cluster.path}"
+        if cluster.kind == cluster.path:
+            return f"{title}: {words}"
+        # A way of writing stands in many places; the one that is shown is an example.
+        return f"{title}: {words}, {'such as at' if len(cluster.routes) > 1 else 'at'} {cluster.path}"
     return f"{title}: {cluster.kind} at {cluster.path}" if title else f"{cluster.kind} at {cluster.path}"
 
 
 def tells_place(cluster: Cluster) -> bool:
     """Whether the title says already where it is."""
     title = title_of(cluster)
-    return f"{cluster.kind} at {cluster.path}" in title or title.endswith(f", at {cluster.path}")
+    return f"{cluster.kind} at {cluster.path}" in title or title.endswith(f"at {cluster.path}")
 
 
 def place_words(cluster: Cluster) -> str:
