@@ -62,7 +62,7 @@ def test_a_known_cause_is_told_in_words(sample: Run) -> None:
     """The bare name of a known cause is followed by what it means, and its place is said once."""
     cluster = replace(sample.clusters[0], cause="q-time-format")
     text = explain(replace(sample, clusters=(cluster, *sample.clusters[1:])), cluster.id)
-    assert "\ncause      q-time-format: another time format than the primary writes, at $.results[*].created_at\n" in text
+    assert "\ncause      q-time-format: another time format than the primary writes, such as at $.results[*].created_at\n" in text
 
 
 def test_an_agreeing_control_is_not_quoted(sample: Run) -> None:
