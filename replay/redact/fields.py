@@ -2,7 +2,7 @@
 Secrets that are known by where they stand: in which field of which route's body.
 
 A field is a dotted path of object keys; arrays are passed through. Everything below a named field is secret.
-`**.name` means that key at any depth.
+`**.name` means that key at any depth. A password in a request is hidden on any route, because a client may have misspelt the route.
 """
 
 import json
@@ -43,15 +43,30 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++', re.DOT
 _LITERALS = frozenset({b"true", b"false", b"null"})
 _NUMBER = re.compile(rb"-?[0-9]")
 _FORM = re.compile(rb"(?:^|&)([^=&]{0,256})=([^&]*+)")
+_PASSWORDS = re.compile(rb'"pass(?:word|wd|phrase)"\s*+:\s*+"((?:[^"\\]++|\\.)++)"', re.IGNORECASE | re.DOTALL)
+_FORM_PASSWORDS = re.compile(rb"(?:^|&)pass(?:word|wd|phrase)=([^&\s]++)", re.IGNORECASE)
 
 
 def find_request_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
     """
-    Find the secret fields of a request's body.
+    Find the secret fields of a request's body: those that its route names, and passwords.
 
-    A body that is no JSON is taken as a form where it looks like one and is replaced as a whole otherwise: on these routes a secret
-    may stand anywhere in it.
+    On a route with secret fields a body that is no JSON is taken as a form where it looks like one and is replaced as a whole otherwise:
+    a secret may stand anywhere in it.
     """
+    named = _named_request_fields(body, route, key)
+    taken = [(edit.start, edit.start + len(edit.replacement)) for edit in named]
+    return [
+        *named,
+        *(
+            edit
+            for edit in _passwords(body, key)
+            if all(edit.start + len(edit.replacement) <= left or edit.start >= right for left, right in taken)
+        ),
+    ]
+
+
+def _named_request_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
     names = REQUEST_FIELDS.get(route)
     if not names or not body.strip():
         return []
@@ -105,12 +120,23 @@ def _json_edits(body: bytes, names: tuple[str, ...], key: bytes) -> Iterator[Edi
             if raw.startswith(b'"'):
                 inner = raw[1:-1]
                 if inner:
-                    replaced = _string(inner, key)
-                    kept = count_kept(replaced)
-                    kind = "bearer" if kept and b"." in replaced else _kind(path[-1])
-                    yield Edit(start + 1 + kept, kind, replaced[kept:])
+                    yield _string_edit(inner, start + 1, _kind(path[-1]), key)
             elif _NUMBER.match(raw):
                 yield Edit(start, _kind(path[-1]), make_number(raw))
+
+
+def _passwords(body: bytes, key: bytes) -> Iterator[Edit]:
+    """Find passwords by their name alone, also where the text around them is broken."""
+    for match in _PASSWORDS.finditer(body):
+        yield _string_edit(match[1], match.start(1), "password", key)
+    for match in _FORM_PASSWORDS.finditer(body):
+        yield _opaque(body, match.start(1), match.end(1), "password", key)
+
+
+def _string_edit(inner: bytes, start: int, kind: str, key: bytes) -> Edit:
+    replaced = _string(inner, key)
+    kept = count_kept(replaced)
+    return Edit(start + kept, "bearer" if kept and b"." in replaced else kind, replaced[kept:])
 
 
 def _string(inner: bytes, key: bytes) -> bytes:

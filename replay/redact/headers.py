@@ -7,22 +7,23 @@ from replay.redact.edits import Edit
 from replay.redact.fields import find_query
 from replay.redact.placeholder import count_kept, is_placeholder, make_credential, make_opaque
 
-CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
-KEYS = frozenset({b"x-api-key"})
 URLS = frozenset({b"location", b"referer", b"content-location"})
+_NAMED = re.compile(rb"(?:^|[-_])(?:(authorization)|(api[-_]?key)|token|secret|password)$")
+"""What a header that carries a credential is called: `X-Api-Key`, `X-Forwarded-Authorization`, `X-Auth-Token`."""
 _SCHEME = re.compile(rb"\s*(?:Bearer|Basic|Digest|Token|Negotiate|ApiKey)(?:\s+|$)", re.IGNORECASE)
 
 
 def find_header(name: bytes, value: bytes, *, key: bytes) -> list[Edit]:
     """Find the secret spans of one header's value, by the header's name."""
     name = name.lower()
-    if name in CREDENTIALS:
+    named = _NAMED.search(name)
+    if named is not None and named[1]:
         scheme = _SCHEME.match(value)
         start = scheme.end() if scheme else 0
         basic = scheme is not None and scheme[0].strip().lower() == b"basic"
         return list(_words(value, start, "basic" if basic else "bearer", key))
-    if name in KEYS:
-        return list(_words(value, 0, "api-key", key))
+    if named is not None:
+        return list(_words(value, 0, "api-key" if named[2] else "token", key))
     if name == b"cookie":
         return list(_cookies(value.split(b";"), key))
     if name == b"set-cookie":

@@ -45,6 +45,8 @@ def spans_hold(data: bytes, redactions: tuple[Redaction, ...], where: str) -> li
         (b"Cookie", b" firstsecret ;b= secondsecret;;c=", b" ", b"firstsecret"),
         (b"Set-Cookie", b"sid=firstsecret; Path=/; HttpOnly", b"sid=", b"firstsecret"),
         (b"X-Api-Key", b"some-provider-key", b"", b"provider"),
+        (b"X-Forwarded-Authorization", b"Bearer some-credential", b"Bearer ", b"some"),
+        (b"X-Auth-Token", b"some-credential", b"", b"some"),
         (b"X-Anything", b"see " + API_KEY + b" there", b"see sig_sk_0123456789ab_", API_KEY[20:]),
         (b"Location", b"http://127.0.0.1/cb?token=verysecret&x=1", b"http://127.0.0.1/cb?token=", b"verysecret"),
     ],
@@ -72,7 +74,7 @@ def test_a_scheme_alone_is_no_secret(redactor: Redactor, value: bytes) -> None:
     assert redactor.request(request, "GET /x") == (request, ())
 
 
-@pytest.mark.parametrize("name", [b"Host", b"Accept", b"Content-Length", b"X-Signet-Agent-Id"])
+@pytest.mark.parametrize("name", [b"Host", b"Accept", b"Content-Length", b"X-Signet-Agent-Id", b"X-Signet-Session-Key"])
 def test_other_headers_stay(redactor: Redactor, name: bytes) -> None:
     """Headers that carry no credential are not touched."""
     request = ask(((name, b"127.0.0.1:3850"),))
@@ -143,6 +145,26 @@ def test_awkward_bodies(redactor: Redactor, body: bytes) -> None:
 def test_nothing_to_hide(redactor: Redactor, body: bytes | None) -> None:
     """Bodies without a secret stay as they are."""
     assert redactor.request_body(body, "POST /api/auth/login") == (body, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"username":"a","Password" : "correct horse battery staple","x":1}',
+        b'{"username":"a","password":"correct horse battery staple"',
+        b'{"deep":[{"passphrase":"correct horse battery staple"}]}',
+        b"username=a&passwd=correct+horse+battery+staple&x=1",
+    ],
+)
+@pytest.mark.parametrize("route", ["(unknown)", "POST /api/auth/login"])
+def test_passwords_on_any_route(redactor: Redactor, route: str, body: bytes) -> None:
+    """A password is hidden by its name also where the client misspelt the route or the body; doing it again changes nothing."""
+    clean, redactions = redactor.request_body(body, route)
+    assert clean is not None
+    assert len(clean) == len(body)
+    assert b"horse" not in clean
+    assert redactions
+    assert redactor.request_body(clean, route) == (clean, redactions)
 
 
 def test_equal_secrets_stay_equal_across_escapes(redactor: Redactor) -> None:
