@@ -9,7 +9,6 @@ from replay.compare.archives import (
     find,
     findings_of,
     partners_of,
-    route_of,
 )
 from replay.compare.difference import Difference
 from replay.compare.witness import hear
@@ -26,5 +25,4 @@ __all__ = [
     "findings_of",
     "hear",
     "partners_of",
-    "route_of",
 ]

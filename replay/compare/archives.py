@@ -40,7 +40,7 @@ from replay.model import (
     UsageError,
     Witness,
 )
-from replay.routes import Route, match
+from replay.routes import Route, route_of
 
 _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
 _NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by (#\d+)")
@@ -182,11 +182,6 @@ def find(exchange: Exchange, other: Exchange, partners: Partners, run_started_at
     return compare_exchange(exchange, other, scene)
 
 
-def route_of(exchange: Exchange) -> Route:
-    """Name an exchange's route."""
-    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1"))
-
-
 def findings_of(exchange: Exchange, route: Route, heard: Iterable[Heard]) -> list[Finding]:
     """Write differences down as findings."""
     return [
@@ -213,7 +208,7 @@ def findings_of(exchange: Exchange, route: Route, heard: Iterable[Heard]) -> lis
 
 
 def _compare_one(exchange: Exchange, started: float, candidate: Partners, control: Partners | None, draft: _Draft) -> None:
-    route = route_of(exchange)
+    route = route_of(exchange.request)
     other = candidate.exchanges.get(exchange.id)
     third = control.exchanges.get(exchange.id) if control is not None else None
     gap, detail = _gap_before(exchange, other, candidate)

@@ -13,7 +13,7 @@ from replay.compare.blinding import blind_text
 from replay.content import parse
 from replay.content.values import dump
 from replay.model import Exchange, UsageError
-from replay.routes import match
+from replay.routes import route_of
 
 ALIGNED_MIN: Final = 0.95
 
@@ -69,4 +69,4 @@ def _request_key(exchange: Exchange) -> str:
 
 
 def _route_key(exchange: Exchange) -> str:
-    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1")).name
+    return route_of(exchange.request).name

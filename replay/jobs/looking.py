@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from replay.archive import Archive, read, verify
-from replay.compare import answer_of, body_text, route_of
+from replay.compare import answer_of, body_text
 from replay.model import Exchange, NoResponse, Response, UsageError
 from replay.report import visible
 from replay.report.listing import exchange_text, exchanges_table
+from replay.routes import route_of
 
 
 def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool) -> str:
@@ -93,7 +94,7 @@ def _summary(archive: Archive, exchanges: list[Exchange]) -> dict[str, Any]:
 
 def _row(exchange: Exchange) -> dict[str, Any]:
     outcome = exchange.outcome
-    route = route_of(exchange)
+    route = route_of(exchange.request)
     return {
         "id": exchange.id,
         "request": f"{exchange.request.method.decode('latin-1')} {exchange.request.target.decode('latin-1')}",

@@ -14,12 +14,13 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from replay.compare import Comparison, Partners, find, findings_of, hear, route_of
+from replay.compare import Comparison, Partners, find, findings_of, hear
 from replay.content import Value, dump, parse, walk
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
 from replay.judge.verdicts import judge
 from replay.model import Exchange, Response, Verdict
+from replay.routes import route_of
 
 PER_DOMAIN = 2
 
@@ -65,7 +66,7 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Planted:
                 found += fate == "found"
                 blind += fate == "blind"
                 if fate == "missed":
-                    missed.append(f"#{exchange.id} {route_of(exchange).name}: {change.__doc__}")
+                    missed.append(f"#{exchange.id} {route_of(exchange.request).name}: {change.__doc__}")
     return Planted(planted, found, blind, tuple(missed))
 
 
@@ -87,7 +88,7 @@ def _mutants(exchanges: Sequence[Exchange], change: Change, candidate: Partners,
 
 
 def _fate(exchange: Exchange, mutant: Exchange, started: float, ground: Ground) -> str:
-    route = route_of(exchange)
+    route = route_of(exchange.request)
     found = find(exchange, mutant, ground.candidate, started, route, trial=True)
     third = ground.control.exchanges.get(exchange.id) if ground.control is not None else None
     against = find(exchange, third, ground.control, started, route, trial=True) if third is not None and ground.control is not None else None

@@ -22,7 +22,7 @@ from replay.identity import classify
 from replay.model import Exchange, Gap, GapReason, UsageError
 from replay.plan.births import Births
 from replay.plan.steps import Need, Step
-from replay.routes import ACTS_OUTSIDE, WRITES, Route, match
+from replay.routes import ACTS_OUTSIDE, WRITES, Route, route_of
 
 PAUSE_S: Final = 0.1
 """A silence longer than this is time that the recording left to the daemon."""
@@ -78,7 +78,7 @@ def make_plan(
 ) -> Plan:
     """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
-    routes = {exchange.id: route_of(exchange) for exchange in ordered}
+    routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
     births = Births(ordered)
     whole = {exchange.id for exchange in ordered}
     left_out: dict[int, Gap] = {gap.exchange: gap for gap in gaps if gap.exchange is not None and gap.exchange not in whole}
@@ -99,11 +99,6 @@ def make_plan(
         gaps=tuple(left_out[number] for number in sorted(left_out)),
         chosen=births.chosen,
     )
-
-
-def route_of(exchange: Exchange) -> Route:
-    """Name an exchange's route."""
-    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1"))
 
 
 def malformed(exchange: Exchange) -> Gap | None:

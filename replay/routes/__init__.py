@@ -16,7 +16,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-from replay.model import DOMAINS
+from replay.model import DOMAINS, Request
 
 ACTS_OUTSIDE: Final = frozenset({"side-effect", "external-read"})
 """Replay classes that reach outside the cell (shells, remotes, model providers): left out of a replay unless allowed."""
@@ -98,6 +98,11 @@ def match(method: str, target: str) -> Route:
     if method in {"GET", "HEAD"} and not _is_api(path):
         return Route(method, "(static)", domain, "static")
     return Route(method, "(unknown)", domain, "read" if method in _READING else "unknown")
+
+
+def route_of(request: Request) -> Route:
+    """Name the route of a recorded request."""
+    return match(request.method.decode("latin-1"), request.target.decode("latin-1"))
 
 
 def _is_api(path: str) -> bool:

@@ -26,7 +26,7 @@ from replay.model import (
     UsageError,
 )
 from replay.redact import Redactor, redact_record
-from replay.routes import match
+from replay.routes import route_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def order_records(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, Record]
 
 
 def _route(exchange: Exchange) -> str:
-    return match(exchange.request.method.decode("latin-1"), exchange.request.target.decode("latin-1")).name
+    return route_of(exchange.request).name
 
 
 def _number(draft: Draft, position: int, state: State, place: int, events: dict[tuple[int, int], int]) -> Exchange:
