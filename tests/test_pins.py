@@ -18,7 +18,7 @@ def _project() -> dict[str, object]:
 
 def _pins() -> dict[str, str]:
     rows = _project()["tool"]["uv"]["constraint-dependencies"]  # type: ignore[index]
-    pins = {}
+    pins: dict[str, str] = {}
     for row in rows:
         name, _, pinned = row.partition("==")
         pins[canonicalize_name(name)] = pinned
