@@ -54,7 +54,7 @@ class Order:
     extra_arguments: tuple[str, ...] = ()
     """Added to the daemon's command; the demo's faults."""
     scratch: Path | None = None
-    """Where the cell's directory goes; a temporary one otherwise, deleted when all went well."""
+    """Where the cell's directory goes and stays, with the daemon's state as it was left; else a temporary one, deleted when all went well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _scratch(order: Order) -> Iterator[Path]:
     """Give a directory for the cell; a temporary one is kept where something went wrong, if it holds a daemon's log."""
     if order.scratch is not None:
         order.scratch.mkdir(parents=True, exist_ok=True)
-        yield order.scratch
+        yield Path(tempfile.mkdtemp(prefix="replay-", dir=order.scratch.absolute()))
         return
     scratch = Path(tempfile.mkdtemp(prefix="signet-parity-"))
     try:

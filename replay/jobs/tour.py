@@ -27,11 +27,11 @@ from replay import runs
 from replay.archive import read
 from replay.daemon import load_daemon, running
 from replay.daemon.tether import tethered
-from replay.demo import DIFFERENCES, FAULTS, make_workspace
+from replay.demo import DIFFERENCES, FAULTS, evidence, make_workspace
 from replay.demo.daemon import DEFAULT_PASSWORD
 from replay.jobs.judging import Basis, compare_run
 from replay.jobs.recording import mitmdump_command
-from replay.jobs.replaying import Order, replay_archive
+from replay.jobs.replaying import Order, Replayed, replay_archive
 from replay.model import Cluster, DaemonError, DifferenceClass, UsageError, Verdict
 from replay.report import html, table
 from replay.runs import Run
@@ -94,6 +94,7 @@ def demonstrate(folder: Path | None, *, candidate: str, faults: Sequence[str], n
         if replayed.exit_code:
             raise DaemonError(f"the replay on demo-{runtime} is incomplete:\n{replayed.text}")
         said.append(f"replayed on {runtime}{''.join(f' with fault {fault}' for fault in switched)}: {replayed.text.splitlines()[0]}")
+        said += [f"  left behind by {fault}: {text}" for fault, text in traces(replayed, switched)]
     progress("judging", 4, _STEPS)
     run = judge_demo(folder, now=now, progress=progress)
     page = folder / "report.html"
@@ -115,7 +116,15 @@ def demo_order(folder: Path, name: str, runtime: str, arguments: tuple[str, ...]
         known_secrets=(DEFAULT_PASSWORD, WRONG_PASSWORD),
         redaction_key=folder / "config" / "signet-parity" / "redaction.key",
         extra_arguments=arguments,
+        scratch=folder / "cells",
     )
+
+
+def traces(replayed: Replayed, faults: Sequence[str]) -> list[tuple[str, str]]:
+    """Show, for each fault of the state, the row or file that it left wrong in the cell's workspace."""
+    if replayed.report is None:
+        return []
+    return [(fault, evidence(fault, replayed.report.workspace)) for fault in faults if FAULTS[fault].kind == "state"]
 
 
 def judge_demo(folder: Path, *, now: dt.datetime, progress: Progress) -> Run:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replay.jobs.replaying import replay_archive
-from replay.jobs.tour import demo_order, record_demo
+from replay.jobs.tour import demo_order, record_demo, traces
 
 
 def silent(_what: str, _done: int, _of: int) -> None:
@@ -32,6 +32,8 @@ def replay_on(demo_folder: Path) -> Callable[[str, str, tuple[str, ...]], Path]:
         order = demo_order(demo_folder, name, runtime, arguments)
         replayed = replay_archive(order, silent)
         assert replayed.exit_code == 0, replayed.text
+        for fault, text in traces(replayed, faults):
+            assert text, f"{fault} left nothing wrong behind"
         return order.observed
 
     return play
