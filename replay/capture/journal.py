@@ -11,6 +11,7 @@ it. Exchanges that were opened in the archive before are gaps in the new one, to
 
 import itertools
 import logging
+import os
 import queue
 import shutil
 import threading
@@ -252,13 +253,13 @@ class Journal:
             logger.exception("parity: a record could not be written")
             self._break(f"{self.path}: {error!r}", records)
 
-    def _begin(self) -> bool:
-        """Make the archive, or after a break the next one; False where that is not yet possible."""
+    def _begin(self, attempts: int = 3) -> bool:
+        """Make the archive, or after a break the next one; False where that is not yet possible. A name that is taken is passed over."""
         if time.monotonic() < self._loss.retry_at:
             return False
-        path = _next_path(self.path) if self._begun else self.path
+        taken = not self._begun and os.path.lexists(self.path)
+        path = _next_path(self.path) if self._begun or taken else self.path
         facts = {**self._facts, "continues": self.path.name} if self._begun else self._facts
-        fresh = not path.exists()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             writer = self._create(path, kind="recording", facts=facts)
@@ -267,8 +268,11 @@ class Journal:
                 where = f"in {self.path.name}, or lost" if self._begun else "lost"
                 writer.append(Gap(GapReason.NOT_WRITTEN, event=1, count=self._last_event, detail=f"{where}: {self._loss.why}"))
         except (ParityError, OSError) as error:
-            if fresh:
-                shutil.rmtree(path, ignore_errors=True)  # nothing was written to it
+            # the folder is ours, and nothing was written to it, unless another recorder took the name in this very moment
+            if not isinstance(error.__context__, FileExistsError):
+                shutil.rmtree(path, ignore_errors=True)
+            elif attempts > 1:
+                return self._begin(attempts - 1)
             self._loss.why = self._loss.why or str(error)
             self._postpone()
             if not self._loss.said:
@@ -278,6 +282,8 @@ class Journal:
         if self._begun:
             lost = f"; {self._loss.records} records before it were not written" if self._loss.records else ""
             self._alarm(f"recording goes on in {path}{lost}")
+        elif taken:
+            logger.warning("parity: %s was there already; recording to %s", self.path, path)
         self._writer, self._begun, self._begun_at, self._floor = writer, True, time.monotonic(), self._last_event
         self.path, self._place, self._loss, self._opened = path, _place_of(path), _Loss(), set()
         return True
@@ -366,4 +372,4 @@ def _next_path(path: Path) -> Path:
     """Give a free name for the archive that follows one: `x-2.parity`, then `x-3.parity` and so on."""
     stem, dash, number = path.stem.rpartition("-")
     base = stem if dash and number.isdecimal() and len(number) < 4 else path.stem
-    return next(candidate for count in itertools.count(2) if not (candidate := path.with_name(f"{base}-{count}{path.suffix}")).exists())
+    return next(candidate for count in itertools.count(2) if not os.path.lexists(candidate := path.with_name(f"{base}-{count}{path.suffix}")))

@@ -151,6 +151,27 @@ def test_an_archive_that_is_taken_away(tmp_path: Path, eventually: Callable[[Cal
     assert (first.reason, "moved or deleted" in first.detail) == (GapReason.NOT_WRITTEN, True)
 
 
+def test_two_recorders_of_one_name(tmp_path: Path) -> None:
+    """Where another recorder takes the name in the same moment, its archive stays, and ours takes the next name."""
+    others: list[ArchiveWriter] = []
+
+    def create(path: Path, **kwargs: Any) -> ArchiveWriter:
+        if not others:
+            others.append(ArchiveWriter.create(path, kind="recording", facts={}))
+        return ArchiveWriter.create(path, **kwargs)
+
+    alarms: list[str] = []
+    journal = Journal(tmp_path / "a.parity", {}, None, alarms.append, create=create)
+    journal.start()
+    journal.put(opened(1, 1))
+    journal.put(ended(1, 3))
+    assert journal.seal(event=4, at=1.0, reason="test")
+    others[0].seal(event=1, at=1.0, reason="test")
+    assert verify(tmp_path / "a.parity").good
+    assert len(list(read(tmp_path / "a-2.parity").exchanges())) == 1
+    assert (journal.lost, alarms) == (0, [])
+
+
 def test_what_cannot_be_redacted_is_not_written(tmp_path: Path) -> None:
     """A redactor that fails costs the record, never the secret."""
 
