@@ -140,6 +140,9 @@ class _Unpacking:
         elif member.islnk():
             self._copy(member, path)
         elif member.isreg():
+            if self.bytes + member.size > self.limits.bytes_max:
+                # Said before gigabytes are written; what lies about its size is caught while it is.
+                raise self._refused(member, f"more than {self.limits.bytes_max} bytes in all")
             content = tar.extractfile(member)
             if content is None:
                 raise self._refused(member, "it has no content")
@@ -241,6 +244,8 @@ class _Bounded:
 
 def _open(source: Path, stack: ExitStack) -> BinaryIO:
     """Open a tar and undo its compression, by the content's first bytes."""
+    if source.exists() and not source.is_file():
+        raise ValueError("it is no file")
     file = stack.enter_context(source.open("rb"))
     magic = file.read(6)
     file.seek(0)

@@ -120,6 +120,8 @@ def load(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
+        if path.exists() and not path.is_file():
+            raise ArchiveError(f"{path}: can't be read: no file (a folder, or a pipe that may never end)")
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ArchiveError(f"{path}: missing") from None

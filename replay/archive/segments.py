@@ -26,12 +26,14 @@ def segment_files(folder: Path) -> list[Path]:
     Give the segments of an archive, in order.
 
     Raises:
-        ArchiveError: one is encrypted.
+        ArchiveError: one is encrypted, or no file.
     """
     found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     for path in found:
         if path.suffix == ".enc":
             raise ArchiveError(f"{path}: encrypted; this version of signet-parity can't read encrypted archives")
+        if path.exists() and not path.is_file():
+            raise ArchiveError(f"{path}: can't be read: no file (a folder, or a pipe that may never end)")
     return found
 
 

@@ -305,3 +305,32 @@ def test_a_snapshot_that_is_not_there_is_refused(tmp_path: Path) -> None:
     (archive.path / "snapshot-000001.tar.zst").write_bytes(b"x")
     with pytest.raises(ArchiveError, match="damaged"):
         archive.unpack_snapshot(1, tmp_path / "unpacked")
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A source that is no file is refused, and never waited for."""
+    os.mkfifo(tmp_path / "in.tar")
+    with pytest.raises(ArchiveError, match="it is no file"):
+        extract(tmp_path / "in.tar", tmp_path / "out", _LIMITS)
+
+
+def test_a_sparse_giant_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    """A member that says it is bigger than the limits is refused by its header: its gigabytes of zeros are never written."""
+    giant = _member("giant")
+    giant.pax_headers = {"GNU.sparse.size": str(10 << 30), "GNU.sparse.map": f"0,1,{(10 << 30) - 1},1"}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        giant.size = 2
+        tar.addfile(giant, io.BytesIO(b"ab"))
+    with pytest.raises(ArchiveError, match="more than 8589934592 bytes in all"):
+        _extract(tmp_path, out.getvalue(), Limits())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["segment-000001.msgpack.zst", "manifest.json"])
+def test_an_archive_of_pipes_is_refused(tmp_path: Path, name: str) -> None:
+    """A pipe in the place of an archive's file is refused, and never waited for."""
+    (tmp_path / "a.parity").mkdir()
+    os.mkfifo(tmp_path / "a.parity" / name)
+    with pytest.raises(ArchiveError, match="no file"):
+        read(tmp_path / "a.parity")
