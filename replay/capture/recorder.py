@@ -9,6 +9,7 @@ import functools
 import itertools
 import logging
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -143,6 +144,9 @@ class Recorder:
         if self._journal is not None or self.stopped or not self._master.options.server:
             return
         self._loop = asyncio.get_running_loop()
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            # a terminal that is closed ends mitmdump; it shall not leave a cut archive behind
+            self._loop.add_signal_handler(signal.SIGHUP, self._master.shutdown)
         options = self._master.options
         redactor = Redactor(load_key(key_path(os.environ))) if options.parity_redact else None
         path = Path(options.parity_output) if options.parity_output else name_archive(default_folder(self._script), datetime.now(UTC))

@@ -124,6 +124,15 @@ def test_sigterm_ends_open_exchanges_as_stopped(launch: Any, tmp_path: Path) -> 
     assert isinstance(never.outcome, NoResponse)
 
 
+@pytest.mark.slow
+def test_a_closed_terminal_seals(launch: Any, tmp_path: Path) -> None:
+    """SIGHUP, which a closed terminal sends, ends the recording as SIGTERM does."""
+    proxy = launch("--set", "parity_output=out.parity", before=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+    assert proxy.ask("GET", "/x")[0] == 200
+    assert proxy.end(signal.SIGHUP) == 0
+    assert verify(tmp_path / "out.parity").good
+
+
 def test_kill_leaves_every_whole_block(launch: Any, tmp_path: Path, eventually: Eventually) -> None:
     """After `kill -9` the archive is refused as cut, and salvaging gives what an idle second had put on disk, with open exchanges said."""
     proxy = launch("--set", "parity_output=out.parity")
