@@ -18,7 +18,7 @@ from replay.content import Alignment, Number, Pairing, Value, align
 from replay.identity import TIME_KINDS, classify
 from replay.identity.roles import ID_KINDS
 
-_NAMES: Final = ("id", "key", "name", "path", "title", "label", "slug", "url", "command", "content")
+_NAMES: Final = ("key", "name", "path", "title", "label", "slug", "url", "command", "content")
 _KINDS: Final = frozenset(
     {"operation", "trigger", "kind", "name", "type", "entityType", "entity_type", "key", "title", "action", "event", "role", "category"}
 )
@@ -53,12 +53,13 @@ def align_items(
         return text if recorded_for(text) is not None else None
 
     step([_bound_ids(recorded[n], observed_for) for n in free_left], [_bound_ids(observed[n], own) for n in free_right])
+    step([_named(recorded[n], "id") for n in free_left], [_named(observed[n], "id") for n in free_right])
     step([blind(recorded[n]) for n in free_left], [blind(observed[n]) for n in free_right])
     for name in _NAMES:
         if not free_left or not free_right:
             break
         step([_named(recorded[n], name) for n in free_left], [_named(observed[n], name) for n in free_right])
-    pairs.extend(_alike(recorded, observed, free_left, free_right))
+    pairs.extend(_alike(recorded, observed, free_left, free_right, observed_for))
     used_left, used_right = {pair.left for pair in pairs}, {pair.right for pair in pairs}
     pairs.sort(key=lambda pair: pair.left)
     return Alignment(
@@ -110,7 +111,9 @@ def _named(item: Value, name: str) -> object:
     return None
 
 
-def _alike(recorded: Sequence[Value], observed: Sequence[Value], left: list[int], right: list[int]) -> list[Pairing]:
+def _alike(
+    recorded: Sequence[Value], observed: Sequence[Value], left: list[int], right: list[int], observed_for: Callable[[str], str | None]
+) -> list[Pairing]:
     """Pair what is left by likeness; leaves by their order where both sides have equally many left."""
     if not left or not right:
         return []
@@ -126,7 +129,8 @@ def _alike(recorded: Sequence[Value], observed: Sequence[Value], left: list[int]
         (score, one, two)
         for one in left
         for two in right
-        if (score := _likeness(features[one], others[two], common)) >= _LIKENESS_MIN and not _disagree(recorded[one], observed[two])
+        if (score := _likeness(features[one], others[two], common)) >= _LIKENESS_MIN
+        and not _disagree(recorded[one], observed[two], observed_for)
     ]
     scores.sort(key=lambda row: (-row[0], abs(row[1] - row[2]), row[1], row[2]))
     pairs: list[Pairing] = []
@@ -174,13 +178,17 @@ def _likeness(one: dict[str, str], two: dict[str, str], common: frozenset[tuple[
     return sum(one.get(key) == two.get(key) for key in keys) / len(keys)
 
 
-def _disagree(recorded: Value, observed: Value) -> bool:
-    """Whether two items say of themselves that they are different things."""
+def _disagree(recorded: Value, observed: Value, observed_for: Callable[[str], str | None]) -> bool:
+    """Whether two items say of themselves that they are different things, by kind or by an id that is known to be another's."""
     if not isinstance(recorded, dict) or not isinstance(observed, dict):
         return type(recorded) is not type(observed)
     for one, two in zip(_holders(recorded), _holders(observed), strict=False):
-        for key in _KINDS:
-            left, right = one.get(key), two.get(key)
-            if isinstance(left, str) and isinstance(right, str) and left and right and blind(left) != blind(right):
+        for key, left in one.items():
+            right = two.get(key)
+            if not isinstance(left, str) or not isinstance(right, str) or not left or not right:
+                continue
+            if key in _KINDS and blind(left) != blind(right):
+                return True
+            if key.lower().endswith("id") and observed_for(left) not in {None, right}:
                 return True
     return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from replay.archive import Archive
+from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
@@ -221,7 +222,10 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
                 learn_request(exchange, third, control.side, route.name)
             found = _derive(find(exchange, other, candidate, started, route, trial=False), exchange, other, candidate)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
-            heard = hear(found, against)
+            if third is None or control is None:
+                heard = hear(found, None)
+            else:
+                heard = hear(found, against, agreement(other, third, candidate.side, control.side))
             for noise in alone(found, against or ()):
                 candidate.side.tolerated["noise of the primary alone", route.name, noise.path] += 1
         except Exception as error:  # noqa: BLE001  # a crash of ours must not end the run, and must not pass either

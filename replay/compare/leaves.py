@@ -32,8 +32,8 @@ _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
 _IN_MESSAGE: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?=\s?(?:ms|s|sec|seconds|minutes|µs)\b)")
 _MESSAGES: Final = frozenset({"message", "msg", "detail", "details"})
 _DIGEST_IS_ID: Final = re.compile(r"(?i)token|nonce|cursor|etag|commit|sha\b|head|rev|session|key")
-_ZERO_FROM_MS: Final = 5.0
-"""A duration of less than this may well be zero to another clock."""
+_ZERO_FROM_MS: Final = 20.0
+"""A duration of less than this may well be zero on a faster daemon or to a coarser clock."""
 _SLACK_S: Final = 5.0
 _DAY_S: Final = 86_400.0
 _MINUTE_S: Final = 60.0

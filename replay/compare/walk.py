@@ -34,7 +34,12 @@ def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> I
         case list(), list():
             yield from _lists(recorded, observed, scene, place)
         case str(), str() if recorded != observed and (inner := _opened(recorded, observed)) is not None:
-            yield from walk_pair(*inner, scene, Place(f"{place.at}.<json>", f"{place.path}.<json>", place.key))
+            below = Place(f"{place.at}.<json>", f"{place.path}.<json>", place.key)
+            if type(inner[0]) is type(inner[1]):
+                yield from walk_pair(*inner, scene, below)
+            else:
+                change = f"{type_name(inner[0])} → {type_name(inner[1])}"
+                yield Difference(DifferenceClass.STRUCTURAL, "type", below.path, below.at, inner[0], inner[1], change)
         case _:
             for found in relate(recorded, observed, scene, place):
                 yield Difference(
@@ -43,13 +48,10 @@ def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> I
 
 
 def _opened(recorded: str, observed: str) -> tuple[Value, Value] | None:
+    """What two strings hold where both hold JSON objects or lists."""
     left = embedded(recorded)
-    if left is None:
-        return None
-    right = embedded(observed)
-    if right is None or type(left) is not type(right):
-        return None
-    return left, right
+    right = None if left is None else embedded(observed)
+    return None if left is None or right is None else (left, right)
 
 
 def _objects(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, place: Place) -> Iterator[Difference]:

@@ -3,10 +3,12 @@ Hear the control: who of recorded (R), control (C) and observed (O) agrees at th
 
 The control is compared with the recording like the candidate is. A difference of the candidate whose place is untouched in the control is the
 candidate's own (C = R ≠ O). Where the control differs at the very same place to the very same value, it is the replay's doing (O = C ≠ R).
-Where it differs otherwise there, or somewhere above or below, all three differ. Differences of the control alone are the primary's noise.
+Where it differs otherwise there, or its part of the answer is missing or of another kind, all three differ. That a list's order differs in the
+control says nothing of the items in it, and an item that only one answer has is the same item only where its content is.
+Differences of the control alone are the primary's noise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from replay.compare.blinding import blind
@@ -25,18 +27,29 @@ class Heard:
     """What the control has there; the recorded value where it agrees with the recording."""
 
 
-def hear(candidate: Sequence[Difference], control: Sequence[Difference] | None) -> list[Heard]:
-    """Give each difference of the candidate its witness; without a control all are unconfirmed."""
+def same_blind(one: Value, two: Value) -> bool:
+    """Whether two values are the same but for ids, times and measured numbers."""
+    return blind(one) == blind(two)
+
+
+def hear(
+    candidate: Sequence[Difference], control: Sequence[Difference] | None, agree: Callable[[Value, Value], bool] = same_blind
+) -> list[Heard]:
+    """
+    Give each difference of the candidate its witness; without a control all are unconfirmed.
+
+    *agree* tells whether an observed value and the control's are the same up to what the two replays may differ in.
+    """
     if control is None:
         return [Heard(found, Witness.UNCONFIRMED, ABSENT) for found in candidate]
     exact: dict[tuple[str, str], list[Difference]] = {}
     for found in control:
         exact.setdefault(_place(found), []).append(found)
-    places = [found.at for found in control]
+    places = _places(control)
     heard = []
     for found in candidate:
         twins = exact.get(_place(found), [])
-        same = next((twin for twin in twins if _equal(found.observed, twin.observed)), None)
+        same = next((twin for twin in twins if _equal(found.observed, twin.observed, agree)), None)
         if same is not None:
             heard.append(Heard(found, Witness.INFIDELITY, same.observed))
         elif twins:
@@ -50,8 +63,9 @@ def hear(candidate: Sequence[Difference], control: Sequence[Difference] | None) 
 
 def alone(candidate: Iterable[Difference], control: Iterable[Difference]) -> list[Difference]:
     """List the control's differences at whose place the candidate agrees with the recording."""
-    places = [found.at for found in candidate]
-    return [found for found in control if not _touched(found, places)]
+    candidate = list(candidate)
+    places, exact = _places(candidate), {_place(found) for found in candidate}
+    return [found for found in control if _place(found) not in exact and not _touched(found, places)]
 
 
 def _place(found: Difference) -> tuple[str, str]:
@@ -61,15 +75,24 @@ def _place(found: Difference) -> tuple[str, str]:
     return found.kind, found.at
 
 
-def _equal(one: Value | Absent, two: Value | Absent) -> bool:
+def _equal(one: Value | Absent, two: Value | Absent, agree: Callable[[Value, Value], bool]) -> bool:
     if isinstance(one, Absent) or isinstance(two, Absent):
         return one is two
-    return blind(one) == blind(two)
+    return agree(one, two)
+
+
+def _places(differences: Iterable[Difference]) -> list[str]:
+    """Where parts of an answer differ. A list's order is no such part, and an item of one side alone stands at no common place."""
+    return [found.at for found in differences if found.kind != "order" and "[+" not in found.at]
 
 
 def _touched(found: Difference, places: Iterable[str]) -> bool:
     """Whether a difference stands at, above or below one of *places*."""
+    if found.kind == "order":
+        return False
     here = found.at
+    if "[+" in here:
+        return any(_below(here, place) for place in places)
     return any(here == place or _below(here, place) or _below(place, here) for place in places)
 
 

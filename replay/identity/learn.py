@@ -223,7 +223,7 @@ class _Walker:
         if not isinstance(item, dict):
             return None
         said = tuple((key, self._blank(text)) for key in _NAMES if isinstance(text := item.get(key), str))
-        return (tuple(item), said) if said else None
+        return (frozenset(item), said) if said else None
 
     def _canon(self, item: Value, *, back: bool, numbers: bool = True) -> str:
         return dump(self._canonical(item, "", back=back, numbers=numbers))

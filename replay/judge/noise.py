@@ -7,11 +7,12 @@ Two archives of the same daemon are compared like any other two. Each finding co
 of a route counts as one chance. A fact excuses a finding of the candidate only where
 
 - the place and kind are the same,
-- the values are of a class that was seen to vary there (`number`, `text`, …), numbers no further apart than three times the widest
-  difference measured,
-- and either this exchange's own control differs there as well, or the place differed in at least half of all chances.
+- the values are of a class that was seen to vary there (`number`, `text`, …), a number no further from the nearer of recording and control than
+  one and a half times the widest difference measured,
+- and this exchange's own control differs there as well. Where it agrees with the recording, only a single value (no item of a list, no key, no
+  type, no flag, no event) can be excused, and only where at least four pairs were seen and half of them differed.
 
-So a fact never means "anything": another type, a missing key or a far-off number stays open.
+So a fact never means "anything": another type, a missing key, a lost item or a far-off number stays open.
 """
 
 import json
@@ -24,8 +25,10 @@ from typing import Final
 from replay.model import Finding, NoiseFact, Pair, RuleError, Witness
 
 FORMAT: Final = 1
-_REACH: Final = 3.0
+_REACH: Final = 1.5
 """How far beyond the widest measured difference a number may lie."""
+_PAIRS_MIN: Final = 4
+_SINGLE_VALUES: Final = frozenset({"number", "text"})
 
 type Place = tuple[str, str, str]
 
@@ -45,14 +48,29 @@ class NoiseModel:
         fact = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
         if fact is None or value_class(finding) not in fact.values.split(","):
             return None
-        if finding.witness is not Witness.ALL_DIFFER and 2 * fact.differing < fact.pairs:
+        if finding.witness is not Witness.ALL_DIFFER and not _varies_freely(finding, fact):
             return None
-        distance = _distance(finding.primary, finding.candidate)
+        distance = _nearest(finding)
         if distance is not None and fact.high is not None and not distance <= _REACH * fact.high < math.inf:
             # Written so that what is no number, or infinitely far off, excuses nothing.
             return None
         also = "; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else ""
         return f"the primary differs from itself here in {fact.differing} of {fact.pairs} control pairs{also}"
+
+
+def _varies_freely(finding: Finding, fact: NoiseFact) -> bool:
+    """Whether a place varies so often that one agreeing control says little."""
+    single = finding.kind == "value" and "[*]" not in finding.path and value_class(finding) in _SINGLE_VALUES
+    return single and fact.pairs >= _PAIRS_MIN and 2 * fact.differing >= fact.pairs
+
+
+def _nearest(finding: Finding) -> float | None:
+    """How far the candidate's number lies from the nearer of recording and control; None where they are no numbers."""
+    distances = [_distance(finding.primary, finding.candidate)]
+    if finding.control is not None:
+        distances.append(_distance(finding.control, finding.candidate))
+    known = [distance for distance in distances if distance is not None]
+    return min(known) if known else None
 
 
 def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str]) -> NoiseModel:

@@ -106,6 +106,7 @@ def test_what_deepdiff_sees_is_seen() -> None:
         (["x"], ["x", "x"], [("extra-item", "$[*]")]),
         ([{"id": 1, "n": "x"}], [{"id": 1, "n": "z"}], [("value", "$[*].n")]),
         ({"t": json.dumps({"k": 1})}, {"t": json.dumps({"k": 2})}, [("value", "$.t.<json>.k")]),
+        ({"t": json.dumps({"k": 1})}, {"t": json.dumps([1])}, [("type", "$.t.<json>")]),
         ({"t": "2023-11-14T22:13:25.123Z"}, {"t": "2023-11-15T22:13:25Z"}, [("format", "$.t")]),
         ({"t": "2023-11-14T22:13:25.123Z"}, {"t": ""}, [("value", "$.t")]),
         ({"t": "2023-11-14T22:13:25.123Z"}, {"t": "2023-11-14T22:13:25.999Z"}, [("value", "$.t")]),
@@ -195,6 +196,26 @@ def test_strangers_are_not_paired() -> None:
 
     assert [found.kind for found in walk([place], [skill], scene)] == ["missing-item", "extra-item"]
     assert scene.side.bindings.observed_for(A) is None
+
+
+def test_equal_ids_pair_before_all_else() -> None:
+    """Items with literally the same id are the same, wherever they stand and whatever else changed."""
+    one = [{"id": "a-1", "at": "2023-11-14T22:13:21.000Z", "v": "x"}, {"id": "a-2", "at": "2023-11-14T22:13:22.000Z", "v": "x"}]
+    two = [{"id": "a-2", "at": "2023-11-14T22:13:22.000Z", "v": "y"}]
+
+    assert sorted((found.kind, found.at) for found in walk(one, two)) == [
+        ("missing-item", "$[0]"),
+        ("value", "$[1].v"),
+    ]
+
+
+def test_items_with_anothers_id_do_not_pair() -> None:
+    """Two items that resemble each other but name different known things are two things."""
+    scene = new_scene()
+    walk({"one": A, "two": C}, {"one": B, "two": D}, scene)
+    found = walk([{"memoryId": A, "text": "x", "n": 1, "k": "v"}], [{"memoryId": D, "text": "x", "n": 2, "k": "v"}], scene)
+
+    assert sorted(item.kind for item in found) == ["extra-item", "missing-item"]
 
 
 def test_likeness_takes_the_best_match_first() -> None:

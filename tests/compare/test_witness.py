@@ -30,7 +30,8 @@ def walk(one: Any, two: Any) -> list[Difference]:
         ({"a": {"b": "x"}}, {}, {"a": {"b": "y"}}, Witness.ALL_DIFFER),
         (["x"], [], [], Witness.INFIDELITY),
         ([], ["x"], ["x"], Witness.INFIDELITY),
-        ([], ["y"], ["x"], Witness.ALL_DIFFER),
+        ([], ["y"], ["x"], Witness.CANDIDATE),
+        (["a", "b"], ["b", "a"], ["a"], Witness.CANDIDATE),
     ],
 )
 def test_three_witnesses(recorded: Any, control: Any, observed: Any, witness: Witness) -> None:

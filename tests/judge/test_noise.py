@@ -7,7 +7,7 @@ import pytest
 
 from replay.judge import learn_noise, load_noise, load_rules
 from replay.judge.noise import noise_text
-from replay.model import Finding, Pair, RuleError
+from replay.model import Finding, Pair, RuleError, Witness
 
 HUGE = "1" + "0" * 400
 PAIRS = [Pair(1, "read", "POST /api/memory/recall", "POST", "/api/memory/recall", None)]
@@ -27,15 +27,15 @@ tolerance = 0.5
 def test_a_number_beyond_floats_is_not_excused(primary: str, candidate: str, finding: Callable[..., Finding]) -> None:
     """What a control never measured is not noise: NaN, infinity, a whole number that no float can hold."""
     model = learn_noise([([finding(primary="0.5", candidate="0.6")], PAIRS)], ["a"])
-    assert model.excuse(finding(primary="0.5", candidate="0.55")) is not None
-    assert model.excuse(finding(primary=primary, candidate=candidate)) is None
+    assert model.excuse(finding(primary="0.5", candidate="0.55", witness=Witness.ALL_DIFFER)) is not None
+    assert model.excuse(finding(primary=primary, candidate=candidate, witness=Witness.ALL_DIFFER)) is None
 
 
 def test_an_infinite_distance_excuses_nothing(finding: Callable[..., Finding]) -> None:
     """A fact learned from a number beyond floats has no width within which others could lie."""
     learned = learn_noise([([finding(primary=HUGE, candidate="1.5")], PAIRS)], ["a"])
     model = load_noise(noise_text(learned), "noise.json")
-    assert model.excuse(finding(primary="0.5", candidate="0.6")) is None
+    assert model.excuse(finding(primary="0.5", candidate="0.6", witness=Witness.ALL_DIFFER)) is None
 
 
 def test_a_tolerance_does_not_reach_beyond_floats(finding: Callable[..., Finding]) -> None:

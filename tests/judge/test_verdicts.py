@@ -63,8 +63,26 @@ def test_an_unused_rule_is_named(finding: Maker) -> None:
 
 
 def test_noise_excuses_what_was_measured(finding: Maker) -> None:
-    """A place that differed in most control pairs is noise, near what was measured."""
-    assert verdicts([finding()], noise=noise(finding, 3, 4)) == [Verdict.NOISE]
+    """A single value that differed in most of at least four control pairs is noise, near what was measured."""
+    single = {"path": "$.meta.score"}
+
+    assert verdicts([finding(**single)], noise=noise(finding, 3, 4, **single)) == [Verdict.NOISE]
+    assert verdicts([finding(**single)], noise=noise(finding, 3, 3, **single)) == [Verdict.OPEN]
+
+
+@pytest.mark.parametrize("kind", ["missing-item", "extra-item", "missing-key", "type", "stream-events", "order"])
+def test_noise_never_excuses_what_the_control_kept(finding: Maker, kind: str) -> None:
+    """Where the control agrees with the recording, a lost item, key, type or event is the candidate's, however noisy the place."""
+    assert verdicts([finding(kind=kind, path="$.memories")], noise=noise(finding, 9, 9, kind=kind, path="$.memories")) == [Verdict.OPEN]
+
+
+def test_noise_is_measured_from_the_nearer_side(finding: Maker) -> None:
+    """A number beside the control's is noise though the recording's is far; one far from both is not."""
+    model = noise(finding, 1, 9)
+    far = {"witness": Witness.ALL_DIFFER, "primary": "0.1", "control": "0.9"}
+
+    assert verdicts([finding(**far, candidate="0.95")], noise=model) == [Verdict.NOISE]
+    assert verdicts([finding(**far, candidate="0.5")], noise=model) == [Verdict.OPEN]
 
 
 def test_rare_noise_needs_this_exchanges_control(finding: Maker) -> None:
