@@ -44,6 +44,7 @@ _LITERALS = frozenset({b"true", b"false", b"null"})
 _NUMBER = re.compile(rb"-?[0-9]")
 _FORM = re.compile(rb"(?:^|&)([^=&]{0,256})=([^&]*+)")
 _PASSWORDS = re.compile(rb'"pass(?:word|wd|phrase)"\s*+:\s*+"((?:[^"\\]++|\\.)++)"', re.IGNORECASE | re.DOTALL)
+_FORM_START = re.compile(rb"[\w.%+\-\[\]]{1,256}=")
 _FORM_PASSWORDS = re.compile(rb"(?:^|&)pass(?:word|wd|phrase)=([^&\s]++)", re.IGNORECASE)
 
 
@@ -129,7 +130,8 @@ def _passwords(body: bytes, key: bytes) -> Iterator[Edit]:
     """Find passwords by their name alone, also where the text around them is broken."""
     for match in _PASSWORDS.finditer(body):
         yield _string_edit(match[1], match.start(1), "password", key)
-    for match in _FORM_PASSWORDS.finditer(body):
+    # a body that does not begin as a form is not searched as one: that would take long where it is big
+    for match in _FORM_PASSWORDS.finditer(body) if _FORM_START.match(body) else ():
         yield _opaque(body, match.start(1), match.end(1), "password", key)
 
 
