@@ -167,6 +167,16 @@ def test_passwords_on_any_route(redactor: Redactor, route: str, body: bytes) -> 
     assert redactor.request_body(clean, route) == (clean, redactions)
 
 
+def test_a_provider_key_within_another(redactor: Redactor) -> None:
+    """What looks like a second key inside a key does not keep the first one's beginning from being hidden."""
+    text = b"see ghp_" + b"A" * 12 + b"-sk-" + b"B" * 30 + b", and task-" + b"C" * 30
+    clean = redactor.text(text)
+    assert b"AAAA" not in clean
+    assert b"BBBB" not in clean
+    assert clean.endswith(b", and task-" + b"C" * 30)
+    assert redactor.text(clean) == clean
+
+
 def test_equal_secrets_stay_equal_across_escapes(redactor: Redactor) -> None:
     """A secret keeps its placeholder from request to request."""
     first, _ = redactor.request_body(b'{"value":"' + SECRET + b'"}', "POST /api/secrets/:name")
