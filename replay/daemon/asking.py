@@ -1,8 +1,10 @@
 """Asks a daemon over HTTP what it says of itself, without proxies, redirects or patience."""
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,16 +28,33 @@ class Reply:
 
 
 def ask(host: str, port: int, path: str, timeout_s: float = 2.0) -> Reply | None:
-    """GET a path; None where nothing answers, or not in HTTP, or not in time."""
+    """GET a path; None where nothing answers, or not in HTTP, or not whole in time."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    late = threading.Event()
+    # The socket's own bound is for each read: a daemon that drips one byte a second would never meet it.
+    guard: threading.Timer | None = None
     try:
+        connection.connect()
+        guard = threading.Timer(timeout_s, _hang_up, (connection.sock, late))
+        guard.start()
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
-        return Reply(response.status, response.read(BODY_BYTES_MAX))
+        reply = Reply(response.status, response.read(BODY_BYTES_MAX))
     except (OSError, http.client.HTTPException):
         return None
+    else:
+        return None if late.is_set() else reply
     finally:
+        if guard is not None:
+            guard.cancel()
+            guard.join()
         connection.close()
+
+
+def _hang_up(sock: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def listens(host: str, port: int, timeout_s: float = 0.5) -> bool:

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from replay.daemon import MARKER, check_target
+from replay.daemon.asking import ask
 from replay.model import DaemonError, UsageError
 
 
@@ -122,3 +124,26 @@ def test_writes_need_the_users_marker(tmp_path: Path) -> None:
             check_target(url, writes=True, recorded_workspace="/w")
         (tmp_path / MARKER).touch()
         assert check_target(url, writes=True, recorded_workspace="/w").writes
+
+
+def test_a_target_that_drips_is_not_waited_for() -> None:
+    """A daemon that sends one byte after the other without an end is as good as silent."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        stop = threading.Event()
+
+        def drip() -> None:
+            peer, _ = server.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+                while not stop.wait(0.05):
+                    peer.sendall(b" ")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            assert ask("127.0.0.1", server.getsockname()[1], "/health", timeout_s=0.3) is None
+        finally:
+            stop.set()
+            thread.join()
