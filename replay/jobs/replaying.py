@@ -204,8 +204,29 @@ def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scr
         )
     finally:
         if written.exists():
-            shutil.move(written, order.observed)
+            _bring_out(written, order.observed)
     return _result(recorded, order, report.player_exit, report)
+
+
+def _bring_out(written: Path, observed: Path) -> None:
+    """
+    Give an observed archive its place, at once and never into what came to be there meanwhile.
+
+    Raises:
+        UsageError: something is there by now, or the disk refuses; the archive stays where it was written.
+
+    """
+    draft = written
+    try:
+        if written.stat().st_dev != observed.parent.stat().st_dev:
+            draft = observed.with_name(f".{observed.name}.draft-{os.getpid()}")
+            shutil.copytree(written, draft)
+        draft.rename(observed)
+    except OSError as error:
+        if draft != written:
+            shutil.rmtree(draft, ignore_errors=True)
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise UsageError(f"{observed}: what was observed can't be put there ({why}); it is kept in {written}") from error
 
 
 def _on_target(recorded: Archive, order: Order) -> Replayed:
