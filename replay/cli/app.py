@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import shlex
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -363,9 +364,17 @@ def _lines(path: Path | None) -> tuple[str, ...]:
 
 
 def _write(path: Path, text: str) -> None:
+    # A file that was there stays whole until the new one is; what is no file (/dev/stdout) is written to as it is.
+    plain = path.is_file() or not path.exists()
+    draft = path.resolve().with_name(f".{path.name}.draft") if plain else path
     try:
-        path.write_text(text, "utf-8", "backslashreplace")
+        draft.write_text(text, "utf-8", "backslashreplace")
+        if plain:
+            draft.replace(path.resolve())
     except OSError as error:
+        if plain:
+            with suppress(OSError):
+                draft.unlink()
         raise UsageError(f"{path}: can't be written ({error.strerror}); name another file") from error
 
 

@@ -381,3 +381,15 @@ def test_another_recording_is_no_partner(tmp_path: Path, archive: Any, pair: Any
     _, observed = pair(b"{}", b"{}")
     outcome = signet_parity("compare", archive("other.parity", b"{}"), observed, "--run", tmp_path / "run")
     expect_refused(outcome, "is a replay of the recording", "not of")
+
+
+def test_an_unwritable_report_leaves_the_earlier_one(tmp_path: Path, pair: Any, signet_parity: Any) -> None:
+    """A full disk cuts no report that was there."""
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    signet_parity("compare", *pair(b'{"a":1}', b'{"a":2}'), "--run", run)
+    page.write_text("earlier")
+    (tmp_path / ".page.html.draft").symlink_to("/dev/full")
+    expect_refused(signet_parity("report", run, "--format", "html", "--out", page), "page.html", "No space left on device")
+    assert page.read_text() == "earlier"
+    assert signet_parity("report", run, "--format", "html", "--out", page).code == 0
+    assert page.read_text().startswith("<!")
