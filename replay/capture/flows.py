@@ -1,8 +1,5 @@
 """Parts of mitmproxy's flows as the shared values. Bytes are taken as mitmproxy holds them."""
 
-import re
-from urllib.parse import unquote_to_bytes
-
 from mitmproxy import http
 
 from replay.model import Connection, EndReason, Header, Request, Response
@@ -41,22 +38,6 @@ def connection_of(flow: http.HTTPFlow) -> Connection:
     """Give the client's side of the connection; the server's is only known in the end."""
     peer = flow.client_conn.peername
     return Connection(client=flow.client_conn.id, peer=f"{peer[0]}:{peer[1]}" if peer else None)
-
-
-def spell_plainly(target: bytes) -> str:
-    """
-    Give a target's path as the daemon reads it, with percent signs decoded and `.` and `..` resolved, without its query.
-
-    It serves for finding the route, whose secrets must be known however the client spelt it; what is recorded stays as it was.
-    """
-    segments: list[str] = []
-    for segment in re.split(rb"[/\\]", re.split(rb"[?#]", target, maxsplit=1)[0])[1:]:
-        plain = unquote_to_bytes(segment).decode("latin-1").replace("/", "%2F").replace("?", "%3F").replace("#", "%23")
-        if plain == "..":
-            segments = segments[:-1]
-        elif plain != ".":
-            segments.append(plain)
-    return "/" + "/".join(segments)
 
 
 def is_stream(response: http.Response) -> bool:

@@ -25,7 +25,7 @@ from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of, spell_plainly
+from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of
 from replay.capture.installation import key_path, load_key
 from replay.capture.journal import Journal
 from replay.capture.options import check_listeners, default_folder, describe, lane_of, may_write, name_archive
@@ -200,7 +200,7 @@ class Recorder:
         self.start()
         request = request_of(flow, with_body=False)
         connection, lane = connection_of(flow), lane_of(self._master.options, flow.client_conn.proxy_mode)
-        route = match(request.method.decode("latin-1"), spell_plainly(request.target)).name
+        route = match(request.method.decode("latin-1"), request.target.decode("latin-1")).name
         # numbers are drawn when nothing can fail any more, so that none is lost
         opened = self._open[flow.id] = _Open(flow, next(self._exchanges), route)
         event = next(self._events)

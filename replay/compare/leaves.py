@@ -8,6 +8,7 @@ What is tolerated, and what that could hide
   that says so (a token, a cursor, a commit): elsewhere it speaks of content, and must be equal.
 - *timestamp*: same format and precision, and as near to its own exchange's now as the recorded one was to its own (both within the run, or
   equally far before it). Another precision or zone spelling is a `format` difference, a stale or empty time a `value` difference; both can be.
+  When the daemon itself started (`$.startedAt`) must only be past.
 - *duration*, *process fact*: by the key's name, numbers of the same JSON type, not negative. One that became zero is found, one of another type
   too; a wrong amount is not, which is why each such leaf is counted and `late` compares the exchange's own time.
 - *text around ids and times*: the text between them must be equal, and each id and time must hold its own relation.
@@ -34,6 +35,7 @@ _MESSAGES: Final = frozenset({"message", "msg", "detail", "details"})
 _DIGEST_IS_ID: Final = re.compile(r"(?i)token|nonce|cursor|etag|commit|sha\b|head|rev|session|key")
 _ZERO_FROM_MS: Final = 20.0
 """A duration of less than this may well be zero on a faster daemon or to a coarser clock."""
+_DAEMON_STARTED: Final = frozenset({"$.startedAt", "$.started_at"})
 _SLACK_S: Final = 5.0
 _DAY_S: Final = 86_400.0
 _MINUTE_S: Final = 60.0
@@ -244,7 +246,11 @@ def _times(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, path: str
     elif recorded == observed:
         return _EQUAL
     grain = max(_grain_s(left), _grain_s(right))
-    if left.seconds is None or right.seconds is None or not _timely(left.seconds, right.seconds, grain, scene):
+    if path in _DAEMON_STARTED:
+        timely = left.seconds is not None and right.seconds is not None and _both_past(left.seconds, right.seconds, scene)
+    else:
+        timely = left.seconds is not None and right.seconds is not None and _timely(left.seconds, right.seconds, grain, scene)
+    if not timely:
         found.append(Relating(_SEMANTIC, "value", f"{left.kind} elsewhere in time"))
     if not found:
         scene.tolerate(f"{left.kind} ({left.format})", path)
@@ -256,6 +262,11 @@ def _grain_s(role: Role) -> float:
     if role.kind == "date":
         return _MINUTE_S if role.seconds is not None and role.seconds % _DAY_S else _DAY_S
     return _MINUTE_S if role.format.startswith("min") else 1.0
+
+
+def _both_past(one: float, two: float, scene: Scene) -> bool:
+    """Whether both times came before their exchanges: all that can be asked of when a daemon started, weeks ago or for this replay."""
+    return one <= scene.recorded.ended_at and two <= scene.observed.ended_at
 
 
 def _timely(one: float, two: float, grain_s: float, scene: Scene) -> bool:

@@ -70,7 +70,9 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
         first = next(item for item in found.suspects if item.kind == kind and item.where.startswith(where))
         lines.append(f"still looks like a secret: {count} × {kind} in {where} (first: exchange {first.exchange})")
     lines.extend(f"problem: {visible(problem)}" for problem in found.problems)
-    lines.append("nothing is wrong with it" if found.good else f"{len(found.problems)} problems; `--salvage` reads what is whole")
+    if suspects:
+        lines.append("(an observed archive holds the replayed daemon's own answers, unredacted: its credentials are those of a throw-away cell)")
+    lines.append("it is whole" if found.good else f"{len(found.problems)} problems; `--salvage` reads what is whole")
     return "\n".join(lines), found.good
 
 

@@ -32,7 +32,7 @@ LEFT: Final = frozenset({EndReason.CLIENT_LEFT, EndReason.PROXY_STOPPED, EndReas
 _EVENTS: Final = b"text/event-stream"
 _STREAMS: Final = (_EVENTS, b"application/x-ndjson")
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD"})
+_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)

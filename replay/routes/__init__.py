@@ -9,12 +9,14 @@ reports and does not decide what the daemon does. What no template covers is a s
 the domain `read` or `write` from its method, so that nothing falls out of the denominators.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import unquote
 
 from replay.model import DOMAINS, Request
 
@@ -81,7 +83,8 @@ def match(method: str, target: str) -> Route:
     """
     Name the route of a request.
 
-    *target* is the raw request target; query and fragment do not count, a trailing slash does.
+    *target* is the raw request target; query and fragment do not count, a trailing slash does. Percent signs are decoded and `.` and `..`
+    resolved, as the daemon does, so a route is known however a client spells it.
     Never raises: what no template covers comes back as `(static)` (a path with a file's ending, or one outside `/api`, read)
     or `(unknown)`.
     """
@@ -89,6 +92,7 @@ def match(method: str, target: str) -> Route:
     path = target.split("?", 1)[0].split("#", 1)[0]
     if "://" in path:
         path = "/" + path.split("://", 1)[1].partition("/")[2]
+    path = _plainly(path)
     segments = path.split("/")[1:]
     for wanted in (method, "GET" if method == "HEAD" else method, "ALL"):
         found = _find(_tree(), segments, wanted)
@@ -103,6 +107,17 @@ def match(method: str, target: str) -> Route:
 def route_of(request: Request) -> Route:
     """Name the route of a recorded request."""
     return match(request.method.decode("latin-1"), request.target.decode("latin-1"))
+
+
+def _plainly(path: str) -> str:
+    segments: list[str] = []
+    for segment in re.split(r"[/\\]", path)[1:]:
+        plain = unquote(segment, "latin-1").replace("/", "%2F").replace("?", "%3F").replace("#", "%23")
+        if plain == "..":
+            segments = segments[:-1]
+        elif plain != ".":
+            segments.append(plain)
+    return "/" + "/".join(segments)
 
 
 def _is_api(path: str) -> bool:

@@ -54,3 +54,24 @@ def test_match_is_total(method: str, target: str) -> None:
 
     assert route.domain in DOMAINS
     assert route.replay_class in REPLAY_CLASSES
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/api/auth/login?x=1",
+        b"/api/auth/%6Cogin",
+        b"/api/x/../auth/./login",
+        b"/api/x/%2e%2E/auth/login#top",
+        b"/../api\\auth\\login",
+    ],
+)
+def test_a_route_is_found_however_it_is_spelt(target: bytes) -> None:
+    """The daemon takes all of these for one route, so its secrets must be found in all of them."""
+    assert match("POST", target.decode("latin-1")).name == "POST /api/auth/login"
+
+
+@pytest.mark.parametrize("target", [b"", b"*", b"/", b"/%", b"/\xff/%ff", b"/a%2Fb", b"//api/auth/login", b"/api/auth/login/"])
+def test_other_targets_stay_others(target: bytes) -> None:
+    """Nothing that a client sends is too odd, and what the daemon takes for another route is none of these."""
+    assert match("POST", target.decode("latin-1")).name != "POST /api/auth/login"
