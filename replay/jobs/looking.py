@@ -71,7 +71,7 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
         lines.append(f"still looks like a secret: {count} × {kind} in {where} (first: exchange {first.exchange})")
     lines.extend(f"problem: {visible(problem)}" for problem in found.problems)
     if suspects:
-        lines.append("(said, not judged: an import without --redact keeps credentials, and an observed archive holds those of its throw-away cell)")
+        lines.append("(said, not judged: an import without --redact keeps credentials, an observed archive holds those of its cell)")
     lines.append("it is whole" if found.good else f"{len(found.problems)} problems; `--salvage` reads what is whole")
     return "\n".join(lines), found.good
 
