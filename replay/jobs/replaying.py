@@ -21,6 +21,7 @@ from typing import Any, Final
 from replay.archive import Archive, Limits, extract, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run_cell
 from replay.daemon.cell import RECORDED_PORT
+from replay.daemon.tether import tethered
 from replay.model import ParityError, Response, UsageError
 from replay.plan import plan
 from replay.redact import Redactor
@@ -244,7 +245,8 @@ def _on_target(recorded: Archive, order: Order) -> Replayed:
             "daemon": {"name": target.url, "version": target.version},
         }
         facts.write_text(json.dumps(told), "utf-8")
-        done = subprocess.run([sys.executable, "-m", "replay.play", str(job), str(facts)], stdout=sys.stderr, check=False)
+        player = tethered([sys.executable, "-m", "replay.play", str(job), str(facts)])
+        done = subprocess.run(player, stdout=sys.stderr, check=False)
     return _result(recorded, order, done.returncode, None)
 
 
