@@ -48,6 +48,7 @@ class Observation:
 
     def body(self, at: float, data: bytes) -> None:
         """Note a piece of the body."""
+        self._observed.tick()
         if not self.streamed:
             self._whole.append(data)
             return
@@ -116,6 +117,10 @@ class Observed:
         """Give the next event number."""
         self._event += 1
         return self._event
+
+    def tick(self) -> None:
+        """Let what is old enough reach the disk."""
+        self._writer.tick()
 
     def append(self, record: Chunks | Ended | Opened | Binding | Wait | DaemonRecord | Statistics) -> None:
         """Write a record."""

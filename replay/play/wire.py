@@ -34,10 +34,16 @@ def request_bytes(request: Request) -> bytes:
     return head + chunk + b"0\r\n" + trailers + b"\r\n"
 
 
+ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
+"""A daemon that floods must not take the player's memory: beyond this an answer is cut, and says so."""
+
+
 class AnswerReader:
     """Reads one answer from pieces of bytes. Feed it, look at its state; body pieces are taken with `take`."""
 
-    def __init__(self, method: bytes) -> None:
+    def __init__(self, method: bytes, bytes_max: int = ANSWER_BYTES_MAX) -> None:
+        self._fed = 0
+        self._bytes_max = bytes_max
         self.version = b""
         self.status = 0
         self.reason = b""
@@ -57,10 +63,13 @@ class AnswerReader:
         Read a piece.
 
         Raises:
-            NotHttpError: it is no HTTP.
+            NotHttpError: it is no HTTP, or has no end.
 
         """
         self.any_byte = self.any_byte or bool(data)
+        self._fed += len(data)
+        if self._fed > self._bytes_max:
+            raise NotHttpError(f"cut: longer than {self._bytes_max} bytes")
         if self.whole:
             return
         try:

@@ -74,3 +74,17 @@ def test_requests_are_spelt_as_recorded() -> None:
     assert request_bytes(plain) == b"POST /a?b=%20 HTTP/1.0\r\nhOST: x\r\nX: 1\r\nx: 2\r\n\r\nbody"
     chunked = Request(b"POST", b"/", b"HTTP/1.1", ((b"transfer-encoding", b"Chunked"),), b"body", ((b"t", b"u"),))
     assert request_bytes(chunked) == b"POST / HTTP/1.1\r\ntransfer-encoding: Chunked\r\n\r\n4\r\nbody\r\n0\r\nt: u\r\n\r\n"
+
+
+def test_an_answer_without_end_is_cut() -> None:
+    """Body, headers or interim answers: beyond the bound it is no answer any more."""
+    floods = (
+        [b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 100] * 20],
+        [b"HTTP/1.1 200 OK\r\n", *[b"a: b\r\n"] * 300],
+        [b"HTTP/1.1 100 Continue\r\n\r\n"] * 60,
+    )
+    for pieces in floods:
+        reader = AnswerReader(b"GET", bytes_max=1000)
+        with pytest.raises(NotHttpError, match="longer than 1000 bytes"):
+            for piece in pieces:
+                reader.feed(piece)
