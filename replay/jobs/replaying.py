@@ -322,6 +322,8 @@ def _result(recorded: Archive, order: Order, player_exit: int, report: CellRepor
     if report is not None:
         lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}")
         lines.extend(f"note: {text}" for text in report.notes)
+    if 2 * statuses["none"] > len(exchanges):
+        lines.append(f"note: {statuses['none']} of {len(exchanges)} got no answer: is this the daemon that was meant?")
     if died:
         lines.append(f"the daemon died during the replay (exit code {report.daemon_exit if report else None}){tail}")
     complete = player_exit == 0 and not died and planned == len(exchanges) + len(gaps)

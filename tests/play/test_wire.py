@@ -76,15 +76,18 @@ def test_requests_are_spelt_as_recorded() -> None:
     assert request_bytes(chunked) == b"POST / HTTP/1.1\r\ntransfer-encoding: Chunked\r\n\r\n4\r\nbody\r\n0\r\nt: u\r\n\r\n"
 
 
-def test_an_answer_without_end_is_cut() -> None:
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 2000],
+        [b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 300],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 60],
+    ],
+)
+def test_an_answer_without_end_is_cut(pieces: list[bytes]) -> None:
     """Body, headers or interim answers: beyond the bound it is no answer any more."""
-    floods = (
-        [b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 100] * 20],
-        [b"HTTP/1.1 200 OK\r\n", *[b"a: b\r\n"] * 300],
-        [b"HTTP/1.1 100 Continue\r\n\r\n"] * 60,
-    )
-    for pieces in floods:
-        reader = AnswerReader(b"GET", bytes_max=1000)
-        with pytest.raises(NotHttpError, match="longer than 1000 bytes"):
-            for piece in pieces:
-                reader.feed(piece)
+    reader = AnswerReader(b"GET", bytes_max=1000)
+    reader.feed(pieces[0])
+
+    with pytest.raises(NotHttpError, match="longer than 1000 bytes"):
+        reader.feed(pieces[1])
