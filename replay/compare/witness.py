@@ -45,7 +45,7 @@ def hear(
     exact: dict[tuple[str, str], list[Difference]] = {}
     for found in control:
         exact.setdefault(_place(found), []).append(found)
-    places = _places(control)
+    places = _Places.of(control)
     heard = []
     for found in candidate:
         twins = exact.get(_place(found), [])
@@ -54,7 +54,7 @@ def hear(
             heard.append(Heard(found, Witness.INFIDELITY, same.observed))
         elif twins:
             heard.append(Heard(found, Witness.ALL_DIFFER, twins[0].observed))
-        elif _touched(found, places):
+        elif places.touch(found):
             heard.append(Heard(found, Witness.ALL_DIFFER, ABSENT))
         else:
             heard.append(Heard(found, Witness.CANDIDATE, found.recorded))
@@ -64,8 +64,8 @@ def hear(
 def alone(candidate: Iterable[Difference], control: Iterable[Difference]) -> list[Difference]:
     """List the control's differences at whose place the candidate agrees with the recording."""
     candidate = list(candidate)
-    places, exact = _places(candidate), {_place(found) for found in candidate}
-    return [found for found in control if _place(found) not in exact and not _touched(found, places)]
+    places, exact = _Places.of(candidate), {_place(found) for found in candidate}
+    return [found for found in control if _place(found) not in exact and not places.touch(found)]
 
 
 def _place(found: Difference) -> tuple[str, str]:
@@ -81,22 +81,28 @@ def _equal(one: Value | Absent, two: Value | Absent, agree: Callable[[Value, Val
     return agree(one, two)
 
 
-def _places(differences: Iterable[Difference]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Places:
     """Where parts of an answer differ. A list's order is no such part, and an item of one side alone stands at no common place."""
-    return [found.at for found in differences if found.kind != "order" and "[+" not in found.at]
+
+    own: frozenset[str]
+    above: frozenset[str]
+    """All places that one of them stands below."""
+
+    @staticmethod
+    def of(differences: Iterable[Difference]) -> "_Places":
+        own = frozenset(found.at for found in differences if found.kind != "order" and "[+" not in found.at)
+        return _Places(own, frozenset(outer for place in own for outer in _above(place)))
+
+    def touch(self, found: Difference) -> bool:
+        """Whether a difference stands at, above or below one of these places."""
+        if found.kind == "order":
+            return False
+        below = any(outer in self.own for outer in _above(found.at))
+        return below if "[+" in found.at else below or found.at in self.own or found.at in self.above
 
 
-def _touched(found: Difference, places: Iterable[str]) -> bool:
-    """Whether a difference stands at, above or below one of *places*."""
-    if found.kind == "order":
-        return False
-    here = found.at
-    if "[+" in here:
-        return any(_below(here, place) for place in places)
-    return any(here == place or _below(here, place) or _below(place, here) for place in places)
-
-
-def _below(inner: str, outer: str) -> bool:
-    if outer == "body":
-        return inner.startswith("$")
-    return inner.startswith(outer) and inner[len(outer) : len(outer) + 1] in {".", "["}
+def _above(place: str) -> list[str]:
+    """Every place that *place* stands below."""
+    outer = [place[:end] for end, sign in enumerate(place) if sign in ".[" and end]
+    return [*outer, "body"] if place.startswith("$") else outer
