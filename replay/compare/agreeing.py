@@ -8,9 +8,9 @@ must be the same but for the ids, times and measured numbers inside it.
 from collections.abc import Callable
 from typing import Final
 
-from replay.compare.blinding import blind, role_of
+from replay.compare.blinding import blind, epoch, role_of
 from replay.compare.state import Side
-from replay.content import Value
+from replay.content import Number, Value
 from replay.identity import ID_KINDS, TIME_KINDS, Role
 from replay.model import Exchange
 
@@ -30,6 +30,10 @@ def agreement(observed: Exchange, control: Exchange, candidate_side: Side, contr
                     return left.format == right.format and _same_distance(left, observed.started_at, right, control.started_at)
                 if left.kind in ID_KINDS and right.kind in ID_KINDS:
                     return candidate_side.bindings.recorded_for(one) == control_side.bindings.recorded_for(two)
+        if isinstance(one, Number) and isinstance(two, Number):
+            first, second = epoch(one.value), epoch(two.value)
+            if first is not None and second is not None:
+                return first[1] == second[1] and _near(first[0], observed.started_at, second[0], control.started_at, _SLACK_S)
         return blind(one) == blind(two)
 
     return agree
@@ -38,7 +42,10 @@ def agreement(observed: Exchange, control: Exchange, candidate_side: Side, contr
 def _same_distance(one: Role, one_now: float, two: Role, two_now: float) -> bool:
     if one.seconds is None or two.seconds is None:
         return True
-    if one.seconds == two.seconds:
-        return True
     coarse = _DAY_S if one.kind == "date" else _COARSE_S if one.format.startswith("min") else 0.0
-    return abs((one.seconds - one_now) - (two.seconds - two_now)) <= _SLACK_S + coarse
+    return _near(one.seconds, one_now, two.seconds, two_now, _SLACK_S + coarse)
+
+
+def _near(one_s: float, one_now: float, two_s: float, two_now: float, slack_s: float) -> bool:
+    """Whether two times are the same moment, or as far from their own exchange's now."""
+    return one_s == two_s or abs((one_s - one_now) - (two_s - two_now)) <= slack_s

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from replay.compare.agreeing import agreement
 from replay.compare.state import Side
-from replay.content import Value
+from replay.content import Number, Value
 from replay.identity import Bindings
 from replay.model import Exchange
 
@@ -45,3 +45,13 @@ def test_everything_else_is_compared_blind(exchange: Maker) -> None:
 
     assert agree({"a": [OBSERVED, "x"]}, {"a": [CONTROL, "x"]})
     assert not agree({"a": "x"}, {"a": "y"})
+
+
+def test_epoch_numbers_agree_by_their_distance_too(exchange: Maker) -> None:
+    """A number that is a time agrees with one as far from its own exchange, in the same unit, and with no other time."""
+    agree, _, _ = judge(exchange)
+    now = 1_700_000_010_000
+
+    assert agree(Number(str(now)), Number(str(now + 3_600_000)))
+    assert not agree(Number(str(now)), Number(str(now + 90_000_000)))
+    assert not agree(Number(str(now)), Number(str(now // 1000 + 3600)))
