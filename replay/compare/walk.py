@@ -104,14 +104,19 @@ def _keys(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, 
     if not left or not right:
         return renamed
     free = dict.fromkeys(right)
+    known: set[str] = set()
     for key in left:
         wanted = scene.side.bindings.rewrite_text(key)
-        if wanted != key and wanted in free:
+        if wanted == key:
+            continue
+        known.add(key)
+        if wanted in free:
             renamed[key] = wanted
             del free[wanted]
             scene.tolerate("renamed id in a key", path)
-    rest = [key for key in left if key not in renamed and blind_text(key) != key]
-    others = [key for key in free if blind_text(key) != key]
+    # An id that is known to have another name, or to be the name of another one, does not become this one's because their values are alike.
+    rest = [key for key in left if key not in known and blind_text(key) != key]
+    others = [key for key in free if blind_text(key) != key and scene.side.bindings.recorded_for(key) is None]
     if rest and others:
         left_keys = [(blind_text(key), blind(recorded[key])) for key in rest]
         right_keys = [(blind_text(key), blind(observed[key])) for key in others]

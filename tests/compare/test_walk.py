@@ -264,3 +264,13 @@ def test_trials_bind_and_count_nothing(scene: Callable[[], Scene]) -> None:
 
     assert len(trial.side.bindings) == 0
     assert not trial.side.tolerated
+
+
+@pytest.mark.parametrize("other", [C, D])
+def test_a_key_that_is_another_id_is_found(other: str) -> None:
+    """A key whose id is bound elsewhere, or that should have been the bound one, does not pass because the values below are alike."""
+    scene = new_scene()
+    scene.side.bindings.bind("uuid", A, B, 1, "$.id")
+    scene.side.bindings.bind("uuid", "55555555-5555-4555-8555-555555555555", D, 1, "$.id")
+
+    assert [found.kind for found in walk({A: {"n": 1}}, {other: {"n": 1}}, scene)] == ["missing-key", "extra-key"]
