@@ -17,6 +17,12 @@ from replay.content import Content, Event, Number, Value, parse
 from replay.model import DifferenceClass, EndReason, Exchange, NoResponse, Response
 
 _TRANSPORT: Final = frozenset({"date", "content-length", "connection", "keep-alive", "transfer-encoding", "server"})
+_STREAM_ENDS: Final = {
+    EndReason.COMPLETE: "ended by the daemon",
+    EndReason.SERVER_CLOSED: "broken off by the daemon",
+    EndReason.CLIENT_LEFT: "left open",
+    EndReason.TIMEOUT: "left open",
+}
 _ONE_TEXT: Final = frozenset({"json", "text", "html"})
 
 
@@ -72,6 +78,7 @@ def compare_exchange(recorded: Exchange, observed: Exchange, scene: Scene) -> li
             found.append(_whole("body", one, two, status_derived))
     else:
         found.extend(_bodies(one, two, scene))
+        found.extend(_notes(recorded, observed, one, two))
         found.extend(_ends(recorded, observed, one))
     found.extend(_headers(left, right, scene, status_derived or kind_derived))
     if head:
@@ -92,8 +99,8 @@ def _both_texts(one: Content, two: Content) -> bool:
     return {one.kind, two.kind} == {"text", "html"} and one.media_type == two.media_type
 
 
-def _number(status: int) -> Value:
-    return Number(str(status))
+def _number(amount: int) -> Value:
+    return Number(str(amount))
 
 
 def _whole(kind: str, one: Content, two: Content, derived_from: str) -> Difference:
@@ -120,11 +127,21 @@ def _as_value(content: Content) -> Value:
             assert isinstance(content.value, bytes)
             return f"{len(content.value)} bytes, sha256 {_digest(content.value)}"
         case "sse":
-            return [{"event": event.name, "data": event.data} for event in content.value if isinstance(event, Event)]  # type: ignore[union-attr]
+            return [_event(event) for event in content.value if isinstance(event, Event)]  # type: ignore[union-attr]
         case "ndjson" | "form":
             return [list(item) if isinstance(item, tuple) else item for item in content.value]  # type: ignore[union-attr,misc]
         case _:
             return content.value  # type: ignore[return-value]
+
+
+def _event(event: Event) -> Value:
+    """Everything of an event that a client can see."""
+    value: dict[str, Value] = {"event": event.name, "data": event.data}
+    if event.id is not None:
+        value["lastEventId"] = event.id
+    if event.retry is not None:
+        value["retry"] = _number(event.retry)
+    return value
 
 
 def _digest(data: bytes) -> str:
@@ -141,6 +158,12 @@ def _bodies(one: Content, two: Content, scene: Scene) -> Iterator[Difference]:
         return
     suffix = "" if one.kind in _ONE_TEXT else f".<{one.kind}>"
     yield from walk_pair(_as_value(one), _as_value(two), scene, Place(f"${suffix}", f"${suffix}"))
+
+
+def _notes(recorded: Exchange, observed: Exchange, one: Content, two: Content) -> Iterator[Difference]:
+    if one.kind == "sse" and EndReason.CLIENT_LEFT in {recorded.end, observed.end}:
+        # Whether the client left in the middle of an event is the client's affair.
+        return
     odd_one, odd_two = _structural_notes(one), _structural_notes(two)
     if odd_one != odd_two:
         yield Difference(
@@ -175,14 +198,18 @@ def _streams(one: Content, two: Content, scene: Scene) -> Iterator[Difference]:
 
 
 def _ends(recorded: Exchange, observed: Exchange, content: Content) -> Iterator[Difference]:
-    """How a stream ended: by the daemon, or left open until its client went."""
-    if content.kind not in {"sse", "ndjson"} or recorded.end is EndReason.PROXY_STOPPED:
+    """How an answer ended: whole, broken off by the daemon, or left open until its client went."""
+    if recorded.end is EndReason.PROXY_STOPPED:
         return
-    by_daemon = {EndReason.COMPLETE: True, EndReason.SERVER_CLOSED: True, EndReason.CLIENT_LEFT: False, EndReason.TIMEOUT: False}
-    one, two = by_daemon.get(recorded.end), by_daemon.get(observed.end)
+    if content.kind in {"sse", "ndjson"}:
+        one, two = _STREAM_ENDS.get(recorded.end), _STREAM_ENDS.get(observed.end)
+    elif recorded.end is EndReason.COMPLETE:
+        # Of an answer that came whole: the bytes may be all there, and a client still waits for the end, or reports that it was cut.
+        one, two = _STREAM_ENDS[recorded.end], _STREAM_ENDS.get(observed.end)
+    else:
+        return
     if one is not None and two is not None and one != two:
-        words = {True: "ended by the daemon", False: "left open"}
-        yield Difference(DifferenceClass.STRUCTURAL, "stream-end", "stream", "stream", words[one], words[two], f"{words[one]} → {words[two]}")
+        yield Difference(DifferenceClass.STRUCTURAL, "stream-end", "stream", "stream", one, two, f"{one} → {two}")
 
 
 def _headers(left: Response, right: Response, scene: Scene, derived_from: str) -> Iterator[Difference]:
@@ -202,10 +229,12 @@ def _headers(left: Response, right: Response, scene: Scene, derived_from: str) -
             observed = ABSENT if others is None else ", ".join(others)
             yield Difference(DifferenceClass.STRUCTURAL, kind, place, place, recorded, observed, transition, "", (), derived_from)
         elif kind == "content-type":
-            if _media(values) != _media(others):
-                transition = f"{'/'.join(_media(values))} → {'/'.join(_media(others))}"
+            spelt, other = [_media(value) for value in values], [_media(value) for value in others]
+            if spelt != other:
+                transition = f"{', '.join(spelt)} → {', '.join(other)}"
+                recorded, observed = ", ".join(values), ", ".join(others)
                 yield Difference(
-                    DifferenceClass.STRUCTURAL, kind, place, place, values[0], others[0], transition, "q-content-type", (), derived_from
+                    DifferenceClass.STRUCTURAL, kind, place, place, recorded, observed, transition, "q-content-type", (), derived_from
                 )
             else:
                 scene.tolerate("content type spelt differently", place)
@@ -235,7 +264,7 @@ def _grouped(response: Response) -> dict[str, list[str]]:
     return headers
 
 
-def _media(values: list[str]) -> tuple[str, ...]:
+def _media(value: str) -> str:
     """A content type without spelling: lower case, parameters sorted, spaces gone."""
-    essence, *parameters = values[0].lower().split(";")
-    return (essence.strip(), *sorted(part.replace(" ", "").replace('"', "") for part in parameters if part.strip()))
+    essence, *parameters = value.lower().split(";")
+    return "/".join((essence.strip(), *sorted(part.replace(" ", "").replace('"', "") for part in parameters if part.strip())))

@@ -132,3 +132,25 @@ def test_still_at_it_and_done_are_two_bodies(exchange: Maker, scene: Scenes) -> 
     found = compare_exchange(exchange(body={"status": "computing"}, status=202), exchange(body={"offset": 0, "nodes": []}), scene())
 
     assert [(item.kind, bool(item.derived_from)) for item in found] == [("status", False), ("body", True)]
+
+
+@pytest.mark.parametrize("end", [EndReason.TIMEOUT, EndReason.SERVER_CLOSED])
+def test_a_whole_answer_that_does_not_end_is_found(exchange: Maker, scene: Scenes, end: EndReason) -> None:
+    """All bytes of a body may be there, and its client still waits for the end, or reports that it was cut."""
+    assert kinds(exchange(body={}), exchange(body={}, end=end), scene()) == ["stream-end"]
+    assert kinds(
+        exchange(raw=b"data: x\n\n", media=b"text/event-stream"), exchange(raw=b"data: x\n\n", media=b"text/event-stream", end=end), scene()
+    )
+
+
+@pytest.mark.parametrize("other", [b"id: 2\ndata: x\n\n", b"data: x\n\n", b"id: 1\nretry: 9\ndata: x\n\n", b"id: 1\ndata: x\n"])
+def test_all_of_an_event_is_compared(exchange: Maker, scene: Scenes, other: bytes) -> None:
+    """An event's id, its retry time, and whether it was finished are part of what a client sees."""
+    one = exchange(raw=b"id: 1\ndata: x\n\n", media=b"text/event-stream")
+
+    assert len(kinds(one, exchange(raw=other, media=b"text/event-stream"), scene())) == 1
+
+
+def test_a_second_content_type_is_found(exchange: Maker, scene: Scenes) -> None:
+    """A content type said twice is not one spelt differently."""
+    assert kinds(exchange(body={}), exchange(body={}, headers=((b"content-type", b"text/html"),)), scene()) == ["content-type"]
