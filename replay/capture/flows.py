@@ -8,17 +8,15 @@ STREAMS = (b"text/event-stream", b"application/x-ndjson")
 """Media types that are passed on chunk by chunk."""
 
 
-def request_of(flow: http.HTTPFlow, *, with_body: bool) -> Request:
-    """Give the request of a flow; without its body (empty then) while it is still coming."""
+def head_of(flow: http.HTTPFlow) -> Request:
+    """Give the request of a flow as it stands before its body has come."""
     data = flow.request.data
-    return Request(
-        method=data.method,
-        target=data.path,
-        version=data.http_version,
-        headers=_headers(data.headers),
-        body=data.content if with_body else b"",
-        trailers=_headers(data.trailers) if with_body else (),
-    )
+    return Request(method=data.method, target=data.path, version=data.http_version, headers=_headers(data.headers))
+
+
+def rest_of(flow: http.HTTPFlow) -> tuple[bytes | None, tuple[Header, ...]]:
+    """Give the body and the trailers of a request that came whole."""
+    return flow.request.data.content, _headers(flow.request.data.trailers)
 
 
 def response_of(response: http.Response, *, streamed: bool) -> Response:

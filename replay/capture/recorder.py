@@ -25,7 +25,7 @@ from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from replay.capture.flows import connection_of, end_of, is_stream, request_of, response_of
+from replay.capture.flows import connection_of, end_of, head_of, is_stream, response_of, rest_of
 from replay.capture.installation import key_path, load_key
 from replay.capture.journal import Journal
 from replay.capture.options import check_listeners, default_folder, describe, lane_of, may_write, name_archive
@@ -198,7 +198,7 @@ class Recorder:
             self._put(Gap(GapReason.SKIPPED, detail="a request that was replayed from within the proxy"))
             return
         self.start()
-        request = request_of(flow, with_body=False)
+        request = head_of(flow)
         connection, lane = connection_of(flow), lane_of(self._master.options, flow.client_conn.proxy_mode)
         route = match(request.method.decode("latin-1"), request.target.decode("latin-1")).name
         # numbers are drawn when nothing can fail any more, so that none is lost
@@ -310,15 +310,15 @@ class Recorder:
 
     def _ended(self, opened: _Open, end: EndReason, outcome: Outcome, at: float, note: str) -> Ended:
         flow = opened.flow
-        request = request_of(flow, with_body=True)
+        body, trailers = rest_of(flow)
         return Ended(
             exchange=opened.exchange,
             event=next(self._events),
             at=at,
             end=end,
             outcome=outcome,
-            request_body=request.body if opened.requested else None,
-            request_trailers=request.trailers,
+            request_body=body if opened.requested else None,
+            request_trailers=trailers,
             server_connection=flow.server_conn.id if flow.server_conn.timestamp_tcp_setup is not None else None,
             headers_event=opened.headers_event,
             request_ended_at=flow.request.timestamp_end,

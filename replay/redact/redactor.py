@@ -81,10 +81,9 @@ class Redactor:
         """Replace what *find* names, then what is known by its shape, and declare both."""
         edits = find(data)
         clean = apply_edits(data, edits)
+        shaped = find_shapes(clean, self._key)
+        if not edits and not shaped:
+            return data, ()
         taken = [(edit.start, edit.start + len(edit.replacement)) for edit in edits]
-        shaped = [
-            edit
-            for edit in find_shapes(clean, self._key)
-            if all(edit.start + len(edit.replacement) <= left or edit.start >= right for left, right in taken)
-        ]
+        shaped = [edit for edit in shaped if all(edit.start + len(edit.replacement) <= left or edit.start >= right for left, right in taken)]
         return apply_edits(clean, shaped), redactions_of(where, (*edits, *shaped))
