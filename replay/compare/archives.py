@@ -105,7 +105,8 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
         UsageError: *other* is a replay of another recording, or no recording of the same client.
 
     """
-    exchanges = other.exchanges()
+    joined = other.join()
+    exchanges = joined.exchanges
     replay_of = other.facts.get("replay_of")
     if replay_of is not None and replay_of != recorded.id:
         raise UsageError(
@@ -116,11 +117,13 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
         gaps: Mapping[int, Gap] = {}
     else:
         by_id = {exchange.id: unmap(exchange, other.facts) for exchange in exchanges}
-        gaps = {gap.exchange: gap for gap in other.gaps() if gap.exchange is not None}
-    bindings = Bindings.of(other.bindings())
-    born = {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in other.bindings()}
+        gaps = {gap.exchange: gap for gap in joined.gaps if gap.exchange is not None}
+    bound = other.bindings()
+    side = Side(Bindings.of(bound), {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in bound})
+    if len(by_id) < len(exchanges):
+        side.not_compared["exchanges that stand for no recorded one"] = len(exchanges) - len(by_id)
     started = min((exchange.started_at for exchange in exchanges), default=0.0)
-    return Partners(by_id, gaps, Side(bindings, born), started, replayed=replay_of is not None)
+    return Partners(by_id, gaps, side, started, replayed=replay_of is not None)
 
 
 def compare_archives(
@@ -139,16 +142,18 @@ def compare_archives(
     """
     candidate = partners_of(recorded, observed)
     control = partners_of(recorded, controls[0]) if controls else None
-    exchanges = recorded.exchanges()
+    joined = recorded.join()
+    exchanges = joined.exchanges
     started = min((exchange.started_at for exchange in exchanges), default=0.0)
     draft = _Draft()
-    cut = [gap for gap in recorded.gaps() if gap.exchange is not None and all(gap.exchange != item.id for item in exchanges)]
+    whole = {exchange.id for exchange in exchanges}
+    # Several parts of one exchange may have been lost, each with a gap of its own: it is one planned exchange all the same.
+    cut = {gap.exchange: gap for gap in reversed(joined.gaps) if gap.exchange is not None and gap.exchange not in whole}
     for number, exchange in enumerate(exchanges, 1):
         progress(number, len(exchanges))
         _compare_one(exchange, started, candidate, control, draft)
-    for gap in cut:
-        assert gap.exchange is not None
-        draft.pairs.append(Pair(gap.exchange, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
+    for number, gap in sorted(cut.items()):
+        draft.pairs.append(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
     timing = judge_timing(draft.samples)
     routes = {pair.exchange: pair for pair in draft.pairs}
     for sample in timing.late:
@@ -229,8 +234,9 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             for noise in alone(found, against or ()):
                 candidate.side.tolerated["noise of the primary alone", route.name, noise.path] += 1
         except Exception as error:  # noqa: BLE001  # a crash of ours must not end the run, and must not pass either
-            gap, detail = GapReason.COMPARER, f"{type(error).__name__}: {error}"
-        decisive = [item for item in heard if item.difference.kind in _DECISIVE]
+            gap, detail, heard = GapReason.COMPARER, f"{type(error).__name__}: {error}", []
+        # What follows from another status is no witness of its own.
+        decisive = [item for item in heard if item.difference.kind == "status" or _is_decisive(item.difference)]
         if gap is None and decisive and all(item.witness is Witness.INFIDELITY for item in decisive):
             gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
             heard = []
@@ -259,6 +265,10 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             events=_events(exchange, other),
         )
     )
+
+
+def _is_decisive(found: Difference) -> bool:
+    return found.kind in _DECISIVE and not found.derived_from
 
 
 def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candidate: Partners) -> list[Difference]:
@@ -290,7 +300,7 @@ def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners)
     if exchange.end is EndReason.PROXY_ERROR:
         return GapReason.NO_RESPONSE, exchange.note
     if other is None:
-        return GapReason.NOT_OBSERVED, ""
+        return (GapReason.NOT_OBSERVED if candidate.replayed else GapReason.UNALIGNED), ""
     return None, ""
 
 

@@ -130,3 +130,43 @@ def test_other_questions_prove_nothing(exchange: Maker, tmp_path: Path) -> None:
 
     assert all("differ" in item.derived_from for item in made.findings)
     assert dict(made.not_compared)["pairs that asked different questions"] == 1
+
+
+def test_parts_lost_of_one_exchange_are_one_gap(exchange: Maker, tmp_path: Path) -> None:
+    """A recorder that lost several parts of an exchange says so for each; it is one planned exchange, and one gap."""
+    lost = [Gap(GapReason.NOT_WRITTEN, event=5, exchange=2, detail="head"), Gap(GapReason.NOT_WRITTEN, event=6, exchange=2, detail="end")]
+    recorded = write(tmp_path / "r.parity", [exchange(1, {})], lost)
+    made = compare_archives(recorded, write(tmp_path / "o.parity", [exchange(1, {})], replay_of=recorded.id), [], lambda _done, _of: None)
+
+    assert [(pair.exchange, pair.gap, pair.gap_detail) for pair in made.pairs] == [(1, None, ""), (2, "not written", "head")]
+
+
+def test_what_follows_from_the_replays_status_hides_no_gap(exchange: Maker, tmp_path: Path) -> None:
+    """Where candidate and control share a status that was not recorded, another kind of body does not make it a comparison."""
+    observed = exchange(1, status=500, raw=b"<html>x</html>", media=b"text/html")
+    made = compare(tmp_path, [exchange(1, {"a": 1})], [observed], [exchange(1, {"e": 1}, status=500)])
+
+    assert (made.pairs[0].gap, made.findings) == ("infidelity", ())
+
+
+def test_a_crash_leaves_no_findings(exchange: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange is a gap or has findings, never both."""
+    import replay.compare.archives as room
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(room, "alone", crash)
+    made = compare(tmp_path, [exchange(1, {"a": 1})], [exchange(1, {"a": 2})])
+
+    assert (made.pairs[0].gap, made.findings) == ("comparer failed", ())
+
+
+def test_strangers_in_another_recording_are_counted(exchange: Maker, tmp_path: Path) -> None:
+    """Of two recordings of one client, what only one holds is a gap, or is counted as compared with nothing."""
+    asked = [exchange(n, {}, target=f"/api/{n}".encode()) for n in range(1, 23)]
+    less = write(tmp_path / "a.parity", asked[1:])
+    more = write(tmp_path / "b.parity", asked)
+
+    assert dict(compare_archives(less, more, [], lambda _done, _of: None).not_compared)["exchanges that stand for no recorded one"] == 1
+    assert compare_archives(more, less, [], lambda _done, _of: None).pairs[0].gap == "unaligned"
