@@ -23,8 +23,12 @@ type Progress = Callable[[str, int, int], None]
 
 INFIDELITY_SHARE_MAX: Final = 0.05
 """More of the replay's own infidelity than this share of a domain's planned exchanges, and the run proves nothing."""
-_BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
+_BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
 """Gaps that make a run incomplete: something that should have been compared was not."""
+GAP_SHARE_MAX: Final = 0.25
+"""More gaps that nobody asked for than this share of what was to be compared, and the run proves nothing."""
+_ASKED_FOR: Final = frozenset({GapReason.UNSAFE, GapReason.POLL, GapReason.LOOPBACK, GapReason.OUT_OF_SCOPE})
+"""Gaps that follow from how the replay was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +142,14 @@ def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
 
 def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel:
     """
-    Learn what the primary does differently from itself: each archive against the first, and against its neighbour.
+    Learn what the primary does differently from itself: each further archive against the first.
 
     Raises:
         UsageError: fewer than two archives, or they do not belong together.
 
     """
     if len(archives) < 2:
-        raise UsageError("noise needs at least two archives of the same daemon: a recording and its replay, or two replays")
+        raise UsageError("noise needs at least two archives of the same daemon: a recording and its replays on it")
     first, *others = archives
     runs = []
     for number, other in enumerate(others, 1):
@@ -215,6 +219,11 @@ def _incomplete(run: Run) -> str:
     broken = {reason: count for reason, count in run.gaps.items() if reason in _BROKEN}
     if broken:
         return "not compared: " + ", ".join(f"{count} {reason}" for reason, count in sorted(broken.items()))
+    unasked = sum(count for reason, count in run.gaps.items() if reason not in _ASKED_FOR)
+    wanted = run.compared + unasked
+    if unasked > max(1.0, GAP_SHARE_MAX * wanted):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(run.gaps.items()) if reason not in _ASKED_FOR)
+        return f"too many gaps: {unasked} of {wanted} exchanges were not compared ({reasons})"
     for domain in sorted({pair.domain for pair in run.pairs}):
         members = [pair for pair in run.pairs if pair.domain == domain]
         unfaithful = sum(pair.gap == GapReason.INFIDELITY for pair in members)
@@ -222,6 +231,8 @@ def _incomplete(run: Run) -> str:
             return f"the replay was not faithful enough in {domain}: {unfaithful} of {len(members)} exchanges"
     if run.canaries.missed:
         return f"{len(run.canaries.missed)} canaries were not found, so the run is void: {run.canaries.missed[0]}"
+    if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.clusters):
+        return "no canary could be planted, because no exchange is identical: nothing proves that the run was awake"
     return ""
 
 

@@ -21,7 +21,7 @@ Relative paths are relative to the file. A night that can't be judged is no line
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,6 @@ from replay.report import html, json_text, junit, table
 _TEXTS: Final = ("recording", "candidate", "control", "ledger", "output", "rules", "noise", "state", "pace", "cell")
 _NEEDED: Final = ("recording", "candidate", "control", "ledger", "output")
 _KNOWN: Final = frozenset({*_TEXTS, "allow", "seed"})
-_INCOMPLETE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
     except OSError as error:
         raise UsageError(f"{error.filename}: can't be made ({error.strerror}); {config} names it as output or ledger") from error
     said = []
-    complete = True
+    broken = []
     for name, daemon in (("observed", plan.candidate), ("control", plan.control)):
         progress(f"replaying on {daemon}", 0, 1)
         order = Order(
@@ -146,17 +145,21 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
             cell=plan.cell,
         )
         replayed = replay_archive(order, progress)
-        complete &= replayed.exit_code == 0
+        if replayed.exit_code:
+            broken.append(name)
         said.append(f"{name} ({daemon}): {replayed.text}")
     recorded, observed, controls = open_archives(plan.recording, folder / "observed.parity", [folder / "control.parity"], salvage=False)
     run_path = folder / "night.run"
     run = compare_run(recorded, observed, controls, basis, run_path=run_path, seed=plan.seed, now=now, progress=progress)
+    if broken:
+        # The ledger counts verdicts: a night on half a replay must not stand there as one that passed.
+        run = replace(run, verdict="incomplete", because=f"not replayed to the end: {' and '.join(broken)}; {run.because}")
     runs.save(run, run_path)
     for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
         (folder / name).write_text(text, "utf-8", "backslashreplace")
     digest = append(plan.ledger, entry_from(run, name=folder.name))
     said += ["", table(run), "", f"page: {folder / 'report.html'}", f"ledger: {plan.ledger} (line {digest[:12]})"]
-    return Night("\n".join(said), exit_code(run) if complete else _INCOMPLETE)
+    return Night("\n".join(said), exit_code(run))
 
 
 def _expect_types(path: Path, text: str, told: Mapping[str, Any]) -> None:

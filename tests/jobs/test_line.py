@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from replay.jobs.exchanging import bring_in, send_out
 from replay.jobs.judging import Basis, compare_run, exit_code, judge_again, load_basis
 from replay.jobs.looking import check_archive, describe
 from replay.jobs.nightly import run_night
-from replay.jobs.replaying import Order, replay_archive
+from replay.jobs.replaying import Order, Replayed, replay_archive
 from replay.jobs.tour import assess, demo_order, planted
 from replay.model import Response, UsageError, Verdict
 
@@ -191,6 +192,26 @@ def test_a_night_leaves_a_run_a_page_and_a_line(demo_folder: Path, tmp_path: Pat
     assert json.loads((folder / "report.json").read_text())["verdict"] == "fail"
     assert verify_ledger(tmp_path / "ledger.jsonl") == ()
     assert [entry.verdict for entry in read_ledger(tmp_path / "ledger.jsonl")] == ["fail"]
+
+
+def test_half_a_replay_is_no_good_night(demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a replay did not come to its end, nothing open is no pass: the night is incomplete, and so is its line in the ledger."""
+    import replay.jobs.nightly as job
+
+    def half(order: Order, _told: object) -> Replayed:
+        shutil.copytree(demo_folder / "control.parity", order.observed)
+        return Replayed("the daemon died", 2 if order.observed.name.startswith("control") else 0)
+
+    monkeypatch.setattr(job, "replay_archive", half)
+    config = tmp_path / "nightly.toml"
+    config.write_text(
+        f'recording = "{demo_folder / "recording.parity"}"\ncandidate = "demo-js"\ncontrol = "demo-js"\n'
+        'ledger = "ledger.jsonl"\noutput = "nights"\n'
+    )
+
+    assert run_night(config, now=NOW, progress=silent).exit_code == 2
+    (entry,) = read_ledger(tmp_path / "ledger.jsonl")
+    assert (entry.verdict, "not replayed to the end: control" in entry.because) == ("incomplete", True)
 
 
 @pytest.mark.parametrize(
