@@ -12,7 +12,8 @@ of a route counts as one chance. A fact excuses a finding of the candidate only 
 - and this exchange's own control differs there as well. Where it agrees with the recording, only a single value (no item of a list, no key, no
   type, no flag, no event) can be excused, and only where at least four pairs were seen and half of them differed.
 
-So a fact never means "anything": another type, a missing key, a lost item or a far-off number stays open.
+So a fact never means "anything": another type, a missing key, a lost item or a far-off number stays open. So does another status or kind of
+answer: where candidate and control agree on it, it is the replay's own doing, and no noise is asked.
 """
 
 import json
@@ -28,6 +29,8 @@ FORMAT: Final = 1
 _REACH: Final = 1.5
 """How far beyond the widest measured difference a number may lie."""
 _PAIRS_MIN: Final = 4
+_NEVER: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
+"""What an answer is at all: one that neither the recording nor the control gave was never measured, however often theirs differ."""
 _SINGLE_VALUES: Final = frozenset({"number", "text"})
 
 type Place = tuple[str, str, str]
@@ -43,7 +46,7 @@ class NoiseModel:
 
     def excuse(self, finding: Finding) -> str | None:
         """Why *finding* is noise, in words; None where nothing measured says so."""
-        if finding.witness in {Witness.INFIDELITY, Witness.PRIMARY_NOISE}:
+        if finding.kind in _NEVER or finding.witness is Witness.INFIDELITY:
             return None
         fact = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
         if fact is None or value_class(finding) not in fact.values.split(","):

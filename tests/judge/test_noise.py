@@ -51,3 +51,11 @@ def test_what_is_no_noise_file_is_refused(text: str) -> None:
     """Other JSON, and JSON too deep to read, is an error that names the file."""
     with pytest.raises(RuleError, match=r"noise\.json: is no noise file"):
         load_noise(text, "noise.json")
+
+
+@pytest.mark.parametrize("kind", ["status", "no-response", "body-kind", "body-missing"])
+def test_a_third_kind_of_answer_is_no_noise(kind: str, finding: Callable[..., Finding]) -> None:
+    """A control that fails now and then does not make every other failure of the candidate noise."""
+    model = learn_noise([([finding(kind=kind, path="status", primary="200", candidate="500")], PAIRS)], ["a"])
+
+    assert model.excuse(finding(kind=kind, path="status", primary="200", candidate="404", control="500", witness=Witness.ALL_DIFFER)) is None
