@@ -1,5 +1,6 @@
 """Pair, make comparable, and find what differs. Knows no rules and learns no noise: what is tolerated is a counted relation."""
 
+from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
 from replay.compare.archives import (
     Comparison,
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "Partners",
     "Shown",
+    "agreement",
     "answer_of",
     "body_text",
     "compare_archives",

@@ -3,7 +3,7 @@ Canaries: known divergences planted into answers that were really compared, to p
 
 How this works
 --------------
-From the exchanges without an open finding, a seeded draw takes some per domain. Each gets its observed answer changed in one known way:
+From the exchanges without any finding, a seeded draw takes some per domain. Each gets its observed answer changed in one known way:
 a *structural* canary changes the status or drops a key, a *semantic* one changes a leaf in a way that no relation covers.
 The changed answer goes through the same comparison, rules and noise as the run. A canary that yields no finding was missed, and the run is void;
 one whose findings a rule or noise fact swallows is counted as blind.
@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from replay.compare import Comparison, Partners, find, findings_of, hear
+from replay.compare import Comparison, Partners, agreement, find, findings_of, hear
 from replay.content import Value, dump, parse, walk
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
@@ -91,8 +91,12 @@ def _fate(exchange: Exchange, mutant: Exchange, started: float, ground: Ground) 
     route = route_of(exchange.request)
     found = find(exchange, mutant, ground.candidate, started, route, trial=True)
     third = ground.control.exchanges.get(exchange.id) if ground.control is not None else None
-    against = find(exchange, third, ground.control, started, route, trial=True) if third is not None and ground.control is not None else None
-    findings = findings_of(exchange, route, hear(found, against))
+    if third is None or ground.control is None:
+        heard = hear(found, None)
+    else:
+        against = find(exchange, third, ground.control, started, route, trial=True)
+        heard = hear(found, against, agreement(mutant, third, ground.candidate.side, ground.control.side))
+    findings = findings_of(exchange, route, heard)
     if not findings:
         return "missed"
     verdicts = {divergence.verdict for divergence in judge(findings, ground.rules, ground.noise, ground.today).divergences}
