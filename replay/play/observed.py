@@ -1,6 +1,7 @@
 """Writes the observed archive: the same records as a recorder, with the recorded ids and event numbers of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from replay.archive import ArchiveWriter
@@ -33,7 +34,6 @@ class Observation:
         self._exchange = exchange
         self._request = request
         self._chunks: list[Chunk] = []
-        self._whole: list[bytes] = []
         self.headers_event: int | None = None
         self.first_byte_at: float | None = None
         self.request_ended_at: float | None = None
@@ -47,37 +47,24 @@ class Observation:
             self.first_byte_at = at
 
     def body(self, at: float, data: bytes) -> None:
-        """Note a piece of the body."""
+        """Note a piece of the body; that of a whole answer comes with its end."""
         self._observed.tick()
         if not self.streamed:
-            self._whole.append(data)
             return
         self._chunks.append(Chunk(self._observed.next_event(), at, data))
         if len(self._chunks) >= _CHUNKS_MAX:
             self._flush()
 
-    def whole_body(self) -> bytes:
-        """Give the body so far, where it is not a stream."""
-        return b"".join(self._whole)
-
     def forget(self) -> None:
         """Drop the answer so far: the same request is asked again."""
-        self._whole.clear()
         self.headers_event = None
         self.first_byte_at = None
 
     def end(self, at: float, end: EndReason, outcome: Outcome, *, note: str, server: str | None) -> None:
-        """Write the rest. A response's body is put in here, unless it was a stream."""
+        """Write the rest; a stream's body is in its chunks already."""
         self._flush()
-        if isinstance(outcome, Response):
-            outcome = Response(
-                outcome.version,
-                outcome.status,
-                outcome.reason,
-                outcome.headers,
-                None if self.streamed else self.whole_body(),
-                outcome.trailers,
-            )
+        if self.streamed and isinstance(outcome, Response):
+            outcome = replace(outcome, body=None)
         record = Ended(
             exchange=self._exchange,
             event=self._observed.next_event(),
@@ -109,7 +96,6 @@ class Observed:
         self._writer = writer
         self._clock = clock
         self._event = 0
-        self.opened: set[int] = set()
         self.ended: set[int] = set()
         self.gaps: set[int] = set()
 
@@ -129,7 +115,6 @@ class Observed:
     def open(self, exchange: int, at: float, request: Request, connection: Connection) -> Observation:
         """Write the head of a request that is about to be sent."""
         head = Request(request.method, request.target, request.version, request.headers)
-        self.opened.add(exchange)
         self.append(Opened(exchange, self.next_event(), at, connection, head))
         return Observation(self, exchange, request)
 
