@@ -10,6 +10,7 @@ A comparer that crashes on an exchange makes a gap, too, and its run is incomple
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -44,7 +45,7 @@ from replay.model import (
 from replay.routes import Route, route_of
 
 _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
-_NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by (#\d+)")
+_NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
 """The player's note."""
 
 
@@ -95,6 +96,8 @@ class _Draft:
     findings: list[Finding] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
+    equal: set[int] = field(default_factory=set)
+    """Exchanges without a finding so far: nothing follows from them."""
 
 
 def partners_of(recorded: Archive, other: Archive) -> Partners:
@@ -225,7 +228,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             learn_request(exchange, other, candidate.side, route.name)
             if third is not None and control is not None:
                 learn_request(exchange, third, control.side, route.name)
-            found = _derive(find(exchange, other, candidate, started, route, trial=False), exchange, other, candidate)
+            found = _derive(find(exchange, other, candidate, started, route, trial=False), exchange, other, candidate, draft.equal)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
             if third is None or control is None:
                 heard = hear(found, None)
@@ -241,6 +244,8 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
             heard = []
     draft.findings.extend(findings_of(exchange, route, heard))
+    if gap is None and not heard:
+        draft.equal.add(exchange.id)
     if heard and other is not None:
         draft.shown.append(_shown(exchange, other, third))
     if gap is None and other is not None and _timed(exchange, other):
@@ -271,12 +276,13 @@ def _is_decisive(found: Difference) -> bool:
     return found.kind in _DECISIVE and not found.derived_from
 
 
-def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candidate: Partners) -> list[Difference]:
+def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candidate: Partners, equal: AbstractSet[int]) -> list[Difference]:
     """
     Mark what follows from something else.
 
-    Where a replayed request named an id that an earlier answer of this daemon did not give again, its status follows from that answer; anything
-    else that differs is still a finding of its own. Where two recordings asked different questions, all that differs follows from that.
+    Where a replayed request named an id that an earlier answer of this daemon did not give again, its status follows from that answer, unless
+    that answer is one of the *equal* ones; anything else that differs is still a finding of its own. Where two recordings asked different
+    questions, all that differs follows from that.
     """
     if not candidate.replayed:
         question = other_question(exchange, other, candidate.side)
@@ -284,9 +290,9 @@ def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candid
             candidate.side.not_compared["pairs that asked different questions"] += 1
             return [replace(item, derived_from=f"the requests, which differ ({question})") for item in found]
     missing = _NOT_GIVEN.search(other.note)
-    if missing is None:
+    if missing is None or int(missing[2]) in equal:
         return found
-    reason = f"{missing[2]}, which did not give {missing[1]} again"
+    reason = f"#{missing[2]}, which did not give {missing[1]} again"
     return [replace(item, derived_from=reason) if item.kind == "status" else item for item in found]
 
 

@@ -12,6 +12,7 @@ from replay.compare import Comparison, compare_archives
 from replay.model import Ended, Exchange, Gap, GapReason, NoResponse, Opened, UsageError, Witness
 
 type Maker = Callable[..., Exchange]
+GIVEN = "11111111-1111-4111-8111-111111111111"
 
 
 def write(path: Path, exchanges: Sequence[Exchange], gaps: Sequence[Gap] = (), **facts: Any) -> Archive:
@@ -89,10 +90,18 @@ def test_a_crash_of_the_comparer_is_a_gap(exchange: Maker, tmp_path: Path, monke
 
 def test_a_missing_id_derives_the_status(exchange: Maker, tmp_path: Path) -> None:
     """Where the player says that an id was not given again, the 404 follows from the exchange that should have given it."""
-    lost = replace(exchange(2, {}, status=404), note="11111111-1111-4111-8111-111111111111 was not given again by #1")
-    made = compare(tmp_path, [exchange(1, {}), exchange(2, {})], [exchange(1, {}), lost])
+    lost = replace(exchange(2, {}, status=404), note=f"{GIVEN} was not given again by #1")
+    made = compare(tmp_path, [exchange(1, {"id": GIVEN}), exchange(2, {})], [exchange(1, {}), lost])
 
     assert [item.derived_from.startswith("#1,") for item in made.findings if item.kind == "status"] == [True]
+
+
+def test_nothing_follows_from_an_equal_answer(exchange: Maker, tmp_path: Path) -> None:
+    """Where the answer that should have given the id has no finding, a 404 after it stands for itself."""
+    lost = replace(exchange(2, {}, status=404), note=f"{GIVEN} was not given again by #1")
+    made = compare(tmp_path, [exchange(1, {}), exchange(2, {})], [exchange(1, {}), lost])
+
+    assert [(item.kind, item.derived_from) for item in made.findings] == [("status", "")]
 
 
 def test_a_mapped_cells_path_is_no_finding(exchange: Maker, tmp_path: Path) -> None:
