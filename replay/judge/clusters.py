@@ -4,12 +4,13 @@ Clusters: one cause is said once.
 The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so
 it lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one cause across routes
 and paths: its key is the quirk and the transition. Divergences of one key with different verdicts are told apart by the verdict behind the
-id.
+id. A cluster of derived divergences names the one that it follows from.
 """
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from replay.model import Cluster, Divergence, Finding, Pair, Verdict
@@ -21,6 +22,8 @@ _EVERYWHERE: Final = frozenset(
     {"q-time-format", "q-number-format", "q-null-left-out", "q-null-added", "q-key-case", "q-white-space", "q-content-type", "q-html-fallback"}
 )
 """Quirks of a writer: each place that has one has it for the same reason."""
+
+_OTHER_EXCHANGE: Final = re.compile(r"#(\d+),")
 
 
 def cluster_id(finding: Finding) -> str:
@@ -40,15 +43,37 @@ def cluster(divergences: Iterable[Divergence], pairs: Iterable[Pair]) -> tuple[C
     for identifier, verdict in groups:
         if identifier not in best or _RANK[verdict] < _RANK[best[identifier]]:
             best[identifier] = verdict
-    made = [
-        _make(identifier if best[identifier] is verdict else f"{identifier}-{verdict}", members, compared)
-        for (identifier, verdict), members in groups.items()
-    ]
+    names = {(identifier, verdict): identifier if best[identifier] is verdict else f"{identifier}-{verdict}" for identifier, verdict in groups}
+    origins = _origins(groups, names)
+    made = [_make(names[key], members, compared, origins) for key, members in groups.items()]
     made.sort(key=lambda item: (_RANK[item.verdict], -item.count, item.id))
     return tuple(made)
 
 
-def _make(identifier: str, members: list[Divergence], compared: Counter[str]) -> Cluster:
+def _origins(groups: Mapping[tuple[str, Verdict], list[Divergence]], names: Mapping[tuple[str, Verdict], str]) -> dict[tuple[str, str], str]:
+    """Give (exchange, kind) → the id of the cluster that its divergence is in; under the kind `*` the gravest of the exchange."""
+    origins: dict[tuple[str, str], str] = {}
+    for key in sorted(groups, key=lambda key: (_RANK[key[1]], key[0])):
+        for member in groups[key]:
+            finding = member.finding
+            if finding.subject.kind == "exchange" and not finding.derived_from:
+                origins.setdefault((finding.subject.id, finding.kind), names[key])
+                origins.setdefault((finding.subject.id, "*"), names[key])
+    return origins
+
+
+def _origin(finding: Finding, origins: Mapping[tuple[str, str], str]) -> str | None:
+    """Give the id of the cluster that a derived finding follows from; None where it stands alone, or follows from no divergence."""
+    words = finding.derived_from
+    if words.startswith("the status"):
+        return origins.get((finding.subject.id, "status"))
+    if words.startswith("the body's kind"):
+        return origins.get((finding.subject.id, "body-kind"))
+    other = _OTHER_EXCHANGE.match(words)
+    return None if other is None else origins.get((other[1], "*"))
+
+
+def _make(identifier: str, members: list[Divergence], compared: Counter[str], origins: Mapping[tuple[str, str], str]) -> Cluster:
     ordered = sorted(members, key=lambda member: (_size(member.finding), _order(member.finding)))
     first = ordered[0]
     finding = first.finding
@@ -68,7 +93,7 @@ def _make(identifier: str, members: list[Divergence], compared: Counter[str]) ->
         candidate=finding.candidate,
         count=len(subjects),
         subjects=subjects,
-        derived_from=finding.derived_from or None,
+        derived_from=_origin(finding, origins),
         control=finding.control,
         at=finding.at,
         ids=finding.ids,

@@ -161,3 +161,25 @@ def test_a_way_of_writing_is_one_cause_everywhere(finding: Maker) -> None:
 
         assert len(made) == clusters
         assert {route for item in made for route in item.routes} == {"GET /a", "GET /b"}
+
+
+def test_a_derived_cause_names_the_one_it_follows_from(finding: Maker) -> None:
+    """What follows from a status, or from an earlier exchange, leads to that cause's id; what follows from no divergence leads nowhere."""
+    status = finding(kind="status", path="status", at="status", transition="200 → 404", subject=Subject("exchange", "2"))
+    lost = finding(kind="missing-key", path="$.id", at="$.id", transition="string → absent", subject=Subject("exchange", "1"))
+    body = finding(kind="body", path="body", at="body", derived_from="the status (200 → 404)", subject=Subject("exchange", "2"))
+    later = finding(
+        kind="status", path="status", transition="200 → 500", derived_from="#1, which did not give x again", subject=Subject("exchange", "3")
+    )
+    asked = finding(derived_from="the requests, which differ", subject=Subject("exchange", "4"))
+    made = cluster(judge([status, lost, body, later, asked], RuleSet(), NoiseModel(), TODAY).divergences, pairs(4))
+    ids = {(item.kind, item.subjects[0].id): item.id for item in made}
+    led = {(item.kind, item.subjects[0].id): item.derived_from for item in made}
+
+    assert led == {
+        ("status", "2"): None,
+        ("missing-key", "1"): None,
+        ("body", "2"): ids["status", "2"],
+        ("status", "3"): ids["missing-key", "1"],
+        ("value", "4"): None,
+    }
