@@ -39,6 +39,10 @@ EXIT_REFUSED = 2
 EXIT_LOST = 3
 ABANDONED_SECONDS = 2.0
 """How long after its connection an exchange may still end by a hook of its own."""
+STARTUP_SECONDS = 1.0
+"""By then mitmproxy has started."""
+SNAPSHOT_SECONDS_MAX = 60.0
+"""How long the end of the proxy waits for a snapshot that is being taken."""
 logger = logging.getLogger(__name__)
 
 
@@ -102,7 +106,10 @@ class Recorder:
         self._open: dict[str, _Open] = {}
         self._journal: Journal | None = None
         self._snapshot: threading.Thread | None = None
+        self._snapshot_event = 0
+        """The event number before the snapshot."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
         self.stopped = False
         """Whether the archive is being sealed: hooks do nothing any more."""
 
@@ -156,8 +163,9 @@ class Recorder:
             logger.warning("parity: parity_redact=false: credentials go to disk as they are")
         logger.info("parity: recording to %s", path)
         if options.parity_workspace:
+            self._snapshot_event = next(self._events)
             self._snapshot = threading.Thread(
-                target=self._take_snapshot, args=(self._journal, Path(options.parity_workspace), next(self._events)), daemon=True
+                target=self._take_snapshot, args=(self._journal, Path(options.parity_workspace), self._snapshot_event), daemon=True
             )
             self._snapshot.start()
 
@@ -180,8 +188,12 @@ class Recorder:
                 logger.exception("parity: an open exchange could not be ended")
                 self.count_failure("done", error, opened.flow)
         self.stopped = True
+        self._stopping.set()
         if self._snapshot is not None:
-            await asyncio.to_thread(self._snapshot.join, 60.0)
+            await asyncio.to_thread(self._snapshot.join, SNAPSHOT_SECONDS_MAX)
+            if self._snapshot.is_alive():
+                self._alarm("the snapshot of the workspace was not done when the proxy stopped")
+                self._put(Gap(GapReason.NOT_WRITTEN, event=self._snapshot_event, detail="snapshot of the workspace: not done in time"))
         event = next(self._events)
         sealed = await asyncio.to_thread(journal.seal, event=event, at=time.time(), reason="proxy stopped")
         if sealed and not journal.lost:
@@ -281,12 +293,15 @@ class Recorder:
         """Keep a chunk and give it on; must not raise, or the client would lose it."""
         opened = self._open.get(flow_id)
         if data and opened is not None and not self.stopped:
+            event = next(self._events)
             try:
-                at, kept = time.time(), bytes(data)
-                self._put(Chunks(opened.exchange, (Chunk(next(self._events), at, kept),)), opened.route)
+                self._put(Chunks(opened.exchange, (Chunk(event, time.time(), bytes(data)),)), opened.route)
             except Exception as error:
                 logger.exception("parity: a chunk was lost")
                 self._alarm(f"a chunk of exchange {opened.exchange} was lost ({error!r})")
+                gap = Gap(GapReason.NOT_WRITTEN, event=event, exchange=opened.exchange, detail=f"a chunk was lost: {error!r}")
+                # what fails in there fails in the loop and not in the client's stream
+                asyncio.get_running_loop().call_soon(self._put, gap)
         return data
 
     def _end(self, flow: http.HTTPFlow, error: str | None) -> None:
@@ -360,7 +375,11 @@ class Recorder:
                 journal.put_snapshot(
                     copy, workspace=str(workspace.absolute()), event_before=event_before, event_after=next(self._events), left_out=left_out
                 )
-        except (ParityError, OSError) as error:
+        except Exception as error:
+            # mitmproxy ends over an error that is logged while it starts, and with it the traffic
+            self._stopping.wait(STARTUP_SECONDS)
+            if not isinstance(error, ParityError | OSError):
+                logger.exception("parity: the snapshot failed")
             self._alarm(f"no snapshot of {workspace} ({error})")
             journal.put(Gap(GapReason.NOT_WRITTEN, event=event_before, detail=f"snapshot of the workspace: {error}"))
 

@@ -367,3 +367,45 @@ def test_a_failing_hook_is_counted(launch: Any, tmp_path: Path) -> None:
     archive = read(tmp_path / "out.parity")
     assert GapReason.NOT_WRITTEN in [gap.reason for gap in archive.gaps()]
     assert verify(archive.path).problems == ()
+
+
+@pytest.mark.slow
+def test_a_lost_chunk_is_counted(launch: Any, tmp_path: Path) -> None:
+    """A chunk that could not be kept reaches the client, is a gap, and its exchange is not taken for whole."""
+    script = tmp_path / "faulty.py"
+    script.write_text(
+        "import replay.capture.recorder as recorder\n"
+        "from addons.record import configure, load, running\n"
+        "def fail(*args, **kwargs): raise RuntimeError('planted')\n"
+        "recorder.Chunks = fail\n"
+    )
+    proxy = launch("--set", "parity_output=out.parity", script=script)
+    assert proxy.ask("GET", "/ndjson") == (200, b'{"n":0}\n{"n":1}\n{"n":2}\n')
+    assert proxy.end() == 0
+    archive = read(tmp_path / "out.parity")
+    assert archive.exchanges() == []
+    assert {gap.reason for gap in archive.gaps()} == {GapReason.NOT_WRITTEN}
+    assert verify(archive.path).problems == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["raise RuntimeError('planted')", "threading.Event().wait()"])
+def test_a_snapshot_that_fails_is_counted(launch: Any, tmp_path: Path, fault: str) -> None:
+    """A snapshot that breaks down, or is not done when the proxy stops, is said aloud and a gap; the traffic is recorded all the same."""
+    script = tmp_path / "faulty.py"
+    script.write_text(
+        "import threading\n"
+        "import replay.capture.recorder as recorder\n"
+        "from addons.record import configure, load, running\n"
+        f"def fail(*args, **kwargs): {fault}\n"
+        "recorder.copy_workspace = fail\n"
+        "recorder.SNAPSHOT_SECONDS_MAX = 0.1\n"
+    )
+    proxy = launch("--set", "parity_output=out.parity", "--set", f"parity_workspace={tmp_path}", script=script)
+    assert proxy.ask("GET", "/x")[0] == 200
+    assert proxy.end() == 0
+    assert "snapshot of" in proxy.output
+    archive = read(tmp_path / "out.parity")
+    assert [(gap.reason, gap.event) for gap in archive.gaps()] == [(GapReason.NOT_WRITTEN, 1)]
+    assert len(archive.exchanges()) == 1
+    assert verify(archive.path).problems == ()
