@@ -139,6 +139,7 @@ def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Pl
         # A weak pair's items may stand for each other, so ids met there prove nothing and must not be bound.
         inner = scene if not pair.weak else _unbound(scene)
         yield from walk_pair(recorded[pair.left], observed[pair.right], inner, Place(f"{at}[{pair.left}]", skeleton, place.key))
+    yield from _repeated(recorded, observed, alignment, place)
     if alignment.moved:
         yield Difference(
             DifferenceClass.SEMANTIC,
@@ -155,6 +156,23 @@ def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Pl
     for index in alignment.right_only:
         value = observed[index]
         yield Difference(DifferenceClass.SEMANTIC, "extra-item", skeleton, f"{at}[+{index}]", ABSENT, value, f"absent → {type_name(value)}")
+
+
+def _repeated(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
+    """Find one id for several items where the recording has one for each; of items that are alike nothing else tells it."""
+    seen: dict[str, str] = {}
+    for pair in alignment.pairs:
+        one, two = _id_of(recorded[pair.left]), _id_of(observed[pair.right])
+        if not pair.weak or one is None or two is None:
+            continue
+        if seen.setdefault(two, one) != one:
+            path, at = f"{place.path}[*].id", f"{place.at}[{pair.left}].id"
+            yield Difference(DifferenceClass.STRUCTURAL, "identity", path, at, one, two, "several items with one id")
+
+
+def _id_of(item: Value) -> str | None:
+    value = item.get("id") if isinstance(item, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _numbers(items: list[Value]) -> bool:

@@ -274,3 +274,11 @@ def test_a_key_that_is_another_id_is_found(other: str) -> None:
     scene.side.bindings.bind("uuid", "55555555-5555-4555-8555-555555555555", D, 1, "$.id")
 
     assert [found.kind for found in walk({A: {"n": 1}}, {other: {"n": 1}}, scene)] == ["missing-key", "extra-key"]
+
+
+def test_one_id_for_two_like_items_is_found() -> None:
+    """Items that are alike may stand for each other, but not all of them for one."""
+    like = [{"id": A, "content": "same"}, {"id": B, "content": "same"}]
+
+    assert kinds(like, [{"id": C, "content": "same"}, {"id": D, "content": "same"}]) == []
+    assert kinds(like, [{"id": C, "content": "same"}, {"id": C, "content": "same"}]) == [("identity", "$[*].id")]
