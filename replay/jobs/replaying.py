@@ -309,7 +309,8 @@ def _result(recorded: Archive, order: Order, player_exit: int, report: CellRepor
     except ParityError as error:
         raise UsageError(f"the player ended with exit code {player_exit} before it sealed what it observed: {error}{tail}") from error
     exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]
-    planned = len(recorded.exchanges()) + sum(1 for gap in recorded.gaps() if gap.exchange is not None)
+    joined = recorded.join()
+    planned = len({exchange.id for exchange in joined.exchanges} | {gap.exchange for gap in joined.gaps if gap.exchange is not None})
     by_reason = Counter(str(gap.reason) for gap in gaps)
     statuses = Counter(str(item.outcome.status) if isinstance(item.outcome, Response) else "none" for item in exchanges)
     same = _same_status(recorded, exchanges)
