@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.daemon import linux
+from replay.daemon.asking import listens
 from replay.daemon.launch import ending, start_companions, start_daemon, wait_ready
 from replay.daemon.orders import Orders
 from replay.daemon.processes import Child, Children, Stopped
 from replay.daemon.root import build_root
 from replay.model import DaemonError, DaemonRecord
 
-NAMESPACES: Final = ("net", "mnt", "pid", "user")
 _HASTE_S: Final = 1.0
 """What a daemon gets for its end when the cell itself was told to end."""
 _OUTSIDE: Final = ("192.0.2.1", 80)
@@ -131,32 +131,18 @@ def _facts(orders: Orders, log: Path, version: object, notes: Sequence[str]) -> 
         "port": orders.port,
         "recorded_port": orders.recorded_port,
         # In a mapped cell the recorded port is the host's: who listens there is not our daemon.
-        "recorded_port_taken": orders.kind == "mapped" and _is_taken(orders),
+        "recorded_port_taken": (orders.kind == "mapped" and orders.port != orders.recorded_port and listens("127.0.0.1", orders.recorded_port)),
         "workspace": orders.workspace,
         "recorded_workspace": orders.recorded_workspace,
         "auth_secret": orders.auth_secret,
         "drained": [asdict(each) for each in orders.drained],
         "daemon": daemon,
         "log": str(log),
-        "namespaces": _namespaces() if orders.kind == "namespace" else {},
+        "namespaces": linux.own_namespaces() if orders.kind == "namespace" else {},
         "host_namespaces": dict(orders.host_namespaces),
         "routes": _routes() if orders.kind == "namespace" else {},
         "notes": list(notes),
     }
-
-
-def _is_taken(orders: Orders) -> bool:
-    if orders.port == orders.recorded_port:
-        return False
-    try:
-        with socket.create_connection(("127.0.0.1", orders.recorded_port), timeout=0.5):
-            return True
-    except OSError:
-        return False
-
-
-def _namespaces() -> dict[str, str]:
-    return {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in NAMESPACES}
 
 
 def _routes() -> dict[str, str]:

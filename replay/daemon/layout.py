@@ -1,7 +1,6 @@
 """Lays a cell's directory out on the host: state, home, mounts, stand-ins, throw-away secret; and writes the orders."""
 
 import os
-import secrets
 import shutil
 import sys
 import sysconfig
@@ -10,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
+from replay.daemon import linux
 from replay.daemon.asking import free_port, listens
 from replay.daemon.orders import Orders
 from replay.daemon.root import EMPTY, Placed
 from replay.daemon.spec import DaemonSpec, fill
 from replay.model import DaemonError, UsageError
+from replay.workspace.tokens import make_auth_secret
 
 _STAND_IN: Final = """#!/bin/sh
 echo "{name}: a stand-in in a replay cell"
 """
-_SECRET_BYTES: Final = 32
 
 
 def lay_out(
@@ -59,7 +59,7 @@ def lay_out(
         if port != recorded_port:
             notes.append(f"mapped cell: the port is {port}, recorded {recorded_port}")
         notes += [f"mapped cell: nothing is mounted at {target}" for target in unmounted]
-    write_auth_secret(own_workspace, spec.auth_secret)
+    make_auth_secret(own_workspace / spec.auth_secret)
     values = {"python": sys.executable, "workspace": workspace, "home": home, "host": spec.host, "port": str(port)}
     environment = make_environment(spec, values, stand_ins=make_stand_ins(directory, spec.stand_ins))
     root = directory / "root"
@@ -95,7 +95,7 @@ def lay_out(
         root=str(root),
         directory=str(directory),
         notes=tuple(notes),
-        host_namespaces=_host_namespaces(),
+        host_namespaces=linux.own_namespaces() if sys.platform == "linux" else {},
     )
 
 
@@ -118,16 +118,6 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copy2(source, target)
     except (OSError, shutil.Error) as error:
         raise UsageError(f"{source}: can't be copied for the cell: {error}.") from error
-
-
-def write_auth_secret(workspace: Path, relative: str) -> Path:
-    """Put a throw-away secret into a workspace copy, in place of whatever is there."""
-    path = workspace / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(_SECRET_BYTES))
-    return path
 
 
 def make_stand_ins(directory: Path, names: Sequence[str]) -> Path:
@@ -228,9 +218,3 @@ def _player_environment() -> dict[str, str]:
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-
-
-def _host_namespaces() -> dict[str, str]:
-    if sys.platform != "linux":
-        return {}
-    return {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in ("net", "mnt", "pid", "user")}

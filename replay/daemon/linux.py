@@ -1,7 +1,7 @@
 """
-The few Linux system calls that a cell is made of: mounts, the loopback interface, a new root.
+The few Linux system calls that a cell is made of: mounts, the loopback interface, a new root; and its namespaces' names.
 
-Python has no door to them; they are called through the C library. All raise OSError with the paths in it.
+Python has no door to the calls; they are made through the C library. All raise OSError with the paths in it.
 """
 
 import ctypes
@@ -92,6 +92,11 @@ def enter_root(root: Path) -> None:
     _check(libc.pivot_root(b".", b"."), f"enter {root}")
     _check(libc.umount2(b".", ctypes.c_int(_MNT_DETACH)), "leave the old root")
     os.chdir("/")
+
+
+def own_namespaces() -> dict[str, str]:
+    """Name the namespaces of this process, as the kernel does."""
+    return {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in ("net", "mnt", "pid", "user")}
 
 
 def bring_loopback_up() -> None:

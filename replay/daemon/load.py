@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.daemon.shape import Place, Source, read_table
-from replay.daemon.spec import STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
+from replay.daemon.spec import PLACEHOLDERS, STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
 from replay.model import UsageError
 from replay.model.toml import parse_toml
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}")
-_BLANKS: Final = dict.fromkeys(("python", "workspace", "home", "host", "port"), "")
+_BLANKS: Final = dict.fromkeys(PLACEHOLDERS, "")
 _MAX_BASES: Final = 8
 _SECONDS_MAX: Final = 3600
 
