@@ -9,6 +9,7 @@ head came, a stream chunk's its own, a whole body's at the end. An id that stood
 client (or read elsewhere), and no replay can give it a new value.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -36,6 +37,7 @@ class Births:
                 self._answers[word].append((event, exchange.id))
         for places in self._answers.values():
             places.sort()
+        self._givers = {word: [exchange for _, exchange in places] for word, places in self._answers.items()}
         self.chosen = frozenset(word for word, event in first_asked.items() if word not in self._answers or event < self._answers[word][0][0])
         """The ids that clients chose."""
 
@@ -45,7 +47,7 @@ class Births:
 
     def givers(self, word: str, before: int) -> Sequence[int]:
         """Give the exchanges whose answers bore an id before an event number, the first one first."""
-        return [exchange for event, exchange in self._answers.get(word, ()) if event < before]
+        return self._givers.get(word, [])[: bisect_left(self._answers.get(word, []), (before,))]
 
 
 def ids_of_request(request: Request) -> tuple[str, ...]:
