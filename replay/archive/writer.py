@@ -212,11 +212,6 @@ class ArchiveWriter:
         """How many things were lost to failed writes and could not yet be listed as gaps."""
         return len(self._lost)
 
-    @property
-    def id(self) -> str:
-        """The archive's id, random."""
-        return self._manifest.id
-
     def close(self) -> None:
         """Write what is open and let the file go. Without `seal()` the archive stays unsealed."""
         segment = self._segment
