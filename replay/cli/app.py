@@ -161,7 +161,7 @@ def replay(
     salvage: SalvageOption = False,
 ) -> None:
     """Send a recording's requests to a daemon in a cell of its own and record what it answers."""
-    from replay.jobs.replaying import Order, replay_archive
+    from replay.jobs.replaying import Order, known_lines, replay_archive
 
     order = Order(
         archive=archive,
@@ -176,7 +176,7 @@ def replay(
         cell=cell,
         dry_run=dry_run,
         salvage=salvage,
-        known_secrets=_lines(known_secrets),
+        known_secrets=known_lines(known_secrets),
         redaction_key=redaction_key,
     )
     with progress() as told:
@@ -354,20 +354,14 @@ def _missing(name: str) -> UsageError:
     return UsageError(f"`signet-parity {name}` is not built yet; see CHANGELOG.md for what is there")
 
 
-def _lines(path: Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    try:
-        return tuple(line for line in path.read_text("utf-8").splitlines() if line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the known secrets can't be read ({error})") from error
-
-
 def _write(path: Path, text: str) -> None:
     # A file that was there stays whole until the new one is; what is no file (/dev/stdout) is written to as it is.
     plain = path.is_file() or not path.exists()
     draft = path.resolve().with_name(f".{path.name}.draft") if plain else path
     try:
+        if plain:
+            # As private as a recording: it may hold the same answers.
+            draft.touch(0o600)
         draft.write_text(text, "utf-8", "backslashreplace")
         if plain:
             draft.replace(path.resolve())

@@ -91,7 +91,7 @@ def streak(entries: Sequence[Entry]) -> int:
     """
     Count the nights (UTC days) in a row, back from the last run, on which every run passed.
 
-    Several runs of one day are one night; a run that failed or could not judge ends the streak, as does another candidate.
+    Several runs of one day are one night; a run that failed or could not judge ends the streak, as do a day without a run and another candidate.
     """
     return len(_nights(entries))
 
@@ -130,10 +130,6 @@ def gate(entries: Sequence[Entry], policy: Policy, *, now: float | None = None) 
         elif age > policy.age_days_max:
             blocks.append(f"the last run is {age:.1f} days old; at most {policy.age_days_max:g} may pass")
     notes += [f"{word} changed within the streak" for word, values in _streak_facts(nights).items() if len(values) > 1]
-    if nights:
-        days = round((nights[0].started_at // DAY_S) - (nights[-1].started_at // DAY_S)) + 1
-        if days > len(nights):
-            notes.append(f"the {len(nights)} nights of the streak lie within {days} days: some days had no run")
     return Decision(open=not blocks, blocks=tuple(blocks), streak=len(nights), notes=tuple(notes))
 
 
@@ -144,9 +140,15 @@ def _nights(entries: Sequence[Entry]) -> list[Entry]:
     for entry in reversed(entries):
         if entry.verdict != "pass" or _day(entry) in failed_days or entry.daemon != entries[-1].daemon:
             break
+        if nights and _days_between(entry, nights[-1]) > 1:
+            break
         if not nights or _day(nights[-1]) != _day(entry):
             nights.append(entry)
     return nights
+
+
+def _days_between(earlier: Entry, later: Entry) -> int:
+    return int(later.started_at // DAY_S) - int(earlier.started_at // DAY_S)
 
 
 def _judge_domain(domain: str, counts: Counts, floor: int, blocks: list[str], notes: list[str]) -> None:

@@ -120,6 +120,25 @@ def entry_from(run: Run, *, name: str) -> Entry:
     )
 
 
+def entry_of_failure(*, name: str, tool: str, started_at: float, seed: int, because: str) -> Entry:
+    """Make the entry of a night that could not be judged, so that it ends the streak instead of leaving no trace."""
+    return Entry(
+        started_at=started_at,
+        run=name,
+        tool=tool,
+        seed=seed,
+        verdict="incomplete",
+        because=because,
+        parties={},
+        rules_digest="",
+        noise_digest="",
+        totals={"planned": 0, "compared": 0, "identical": 0, "divergent": 0},
+        gaps={},
+        verdicts={},
+        domains={},
+    )
+
+
 def append(path: Path, entry: Entry) -> str:
     """
     Add *entry* as the last line and give its digest; the file is made where it is not there.

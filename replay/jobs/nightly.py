@@ -13,28 +13,45 @@ One night: replay on the candidate, replay on the primary as control, compare, j
     pace = "asap"
     cell = "auto"
     seed = 0
+    known_secrets = "passwords.txt"    # as for `replay`
+    redaction_key = "redaction.key"
 
-Relative paths are relative to the file. A night that can't be judged is no line in the ledger unless it was compared: then it is an
-`incomplete` one, which ends the streak.
+Relative paths are relative to the file. A night that can't be judged, whatever the reason, is an `incomplete` line in the ledger, which ends the
+streak; only a configuration, rules or a ledger that can't be read leave none.
 """
 
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from replay import runs
-from replay.evidence import append, entry_from
+from replay.evidence import append, entry_from, entry_of_failure
 from replay.evidence import read as read_ledger
-from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives
-from replay.jobs.replaying import Order, replay_archive
-from replay.model import UsageError
+from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives
+from replay.jobs.replaying import Order, known_lines, replay_archive
+from replay.model import ParityError, UsageError
 from replay.model.toml import parse_toml
 from replay.report import html, json_text, junit, table
+from replay.workspace.files import write_whole
 
-_TEXTS: Final = ("recording", "candidate", "control", "ledger", "output", "rules", "noise", "state", "pace", "cell")
+_TEXTS: Final = (
+    "recording",
+    "candidate",
+    "control",
+    "ledger",
+    "output",
+    "rules",
+    "noise",
+    "state",
+    "pace",
+    "cell",
+    "known_secrets",
+    "redaction_key",
+)
 _NEEDED: Final = ("recording", "candidate", "control", "ledger", "output")
 _KNOWN: Final = frozenset({*_TEXTS, "allow", "seed"})
 
@@ -63,6 +80,8 @@ class Plan:
     pace: str
     cell: str
     seed: int
+    known_secrets: Path | None
+    redaction_key: Path | None
 
 
 def load_plan(path: Path) -> Plan:
@@ -109,6 +128,8 @@ def load_plan(path: Path) -> Plan:
         told.get("pace", "asap"),
         told.get("cell", "auto"),
         told.get("seed", 0),
+        resolved("known_secrets"),
+        resolved("redaction_key"),
     )
 
 
@@ -131,6 +152,15 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
         plan.ledger.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{error.filename}: can't be made ({error.strerror}); {config} names it as output or ledger") from error
+    try:
+        return _judged_night(plan, basis, folder, now, progress)
+    except ParityError as error:
+        tool = f"signet-parity {version('signet-parity')}"
+        append(plan.ledger, entry_of_failure(name=folder.name, tool=tool, started_at=now.timestamp(), seed=plan.seed, because=str(error)))
+        raise
+
+
+def _judged_night(plan: Plan, basis: Basis, folder: Path, now: dt.datetime, progress: Callable[[str, int, int], None]) -> Night:
     said = []
     broken = []
     for name, daemon in (("observed", plan.candidate), ("control", plan.control)):
@@ -143,6 +173,8 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
             pace=plan.pace,
             allow=plan.allow,
             cell=plan.cell,
+            known_secrets=known_lines(plan.known_secrets),
+            redaction_key=plan.redaction_key,
         )
         replayed = replay_archive(order, progress)
         if replayed.exit_code:
@@ -156,7 +188,8 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
         run = replace(run, verdict="incomplete", because=f"not replayed to the end: {' and '.join(broken)}; {run.because}")
     runs.save(run, run_path)
     for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
-        (folder / name).write_text(text, "utf-8", "backslashreplace")
+        # As private as the recording: it holds the same answers.
+        write_whole(folder / name, text.encode("utf-8", "backslashreplace"), mode=0o600)
     digest = append(plan.ledger, entry_from(run, name=folder.name))
     said += ["", table(run), "", f"page: {folder / 'report.html'}", f"ledger: {plan.ledger} (line {digest[:12]})"]
     return Night("\n".join(said), exit_code(run))

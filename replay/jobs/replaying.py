@@ -77,6 +77,8 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     """
     _check(order)
     recorded = read(order.archive, salvage=order.salvage)
+    if order.only is not None and all(exchange.id != order.only for exchange in recorded.exchanges()):
+        raise UsageError(f"--only: no exchange {order.only} in {order.archive}; `signet-parity inspect` lists them")
     if order.dry_run:
         return Replayed(_dry_run(recorded, order), 0)
     _check_place(order.observed)
@@ -88,6 +90,22 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         progress("laying out the state", 0, 1)
         state = _state(recorded, order, scratch)
         return _in_cell(recorded, order, spec, state, scratch)
+
+
+def known_lines(path: Path | None) -> tuple[str, ...]:
+    """
+    Read known secrets, one a line.
+
+    Raises:
+        UsageError: the file can't be read.
+
+    """
+    if path is None:
+        return ()
+    try:
+        return tuple(line for line in path.read_text("utf-8").splitlines() if line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the known secrets can't be read ({error})") from error
 
 
 def recorded_workspace(recorded: Archive) -> str | None:
@@ -323,6 +341,8 @@ def _result(recorded: Archive, order: Order, player_exit: int, report: CellRepor
     if report is not None:
         lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}")
         lines.extend(f"note: {text}" for text in report.notes)
+    if by_reason["unsafe"]:
+        lines.append("note: unsafe requests were left out; `--dry-run` names them, `--allow side-effect` (or a route, or all) sends them")
     if 2 * statuses["none"] > len(exchanges):
         lines.append(f"note: {statuses['none']} of {len(exchanges)} got no answer: is this the daemon that was meant?")
     if died:
@@ -337,4 +357,4 @@ def _same_status(recorded: Archive, exchanges: list[Any]) -> int:
     return sum(isinstance(item.outcome, Response) and expected.get(item.id) == item.outcome.status for item in exchanges)
 
 
-__all__ = ["Order", "Progress", "Replayed", "recorded_workspace", "replay_archive"]
+__all__ = ["Order", "Progress", "Replayed", "known_lines", "recorded_workspace", "replay_archive"]

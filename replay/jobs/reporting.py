@@ -70,7 +70,7 @@ def checklist_text(ledger: Path, *, as_json: bool) -> str:
         UsageError: there is no ledger, or it does not hold together.
 
     """
-    items = checklist(read(ledger))
+    items = checklist(read(ledger), floor=Policy().floor)
     if as_json:
         return json.dumps([asdict(item) for item in items], indent=1)
     return checklist_table(items)

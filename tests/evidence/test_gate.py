@@ -90,7 +90,14 @@ def test_gate_looks_at_the_age_of_the_last_run(night: Night) -> None:
 
 
 def test_gate_tells_what_changed_within_the_streak(night: Night) -> None:
-    """New rules and missing days within the streak do not block, but are told."""
-    decision = gate([*(night(n) for n in range(6)), night(9, rules_digest="sha256:new")], Policy())
+    """New rules within the streak do not block, but are told."""
+    decision = gate([*(night(n) for n in range(6)), night(6, rules_digest="sha256:new")], Policy())
     assert decision.open
-    assert decision.notes == ("the rules changed within the streak", "the 7 nights of the streak lie within 10 days: some days had no run")
+    assert decision.notes == ("the rules changed within the streak",)
+
+
+def test_a_day_without_a_run_ends_the_streak(night: Night) -> None:
+    """Nights in a row are days in a row: seven passes spread over ten days are no streak of seven."""
+    decision = gate([*(night(n) for n in range(6)), night(9)], Policy())
+    assert not decision.open
+    assert decision.streak == 1

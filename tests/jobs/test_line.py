@@ -14,6 +14,7 @@ from replay.archive import read
 from replay.daemon import load_daemon, running
 from replay.demo import make_workspace
 from replay.evidence import read as read_ledger
+from replay.evidence import streak
 from replay.evidence import verify as verify_ledger
 from replay.jobs.exchanging import bring_in, send_out
 from replay.jobs.judging import Basis, compare_run, exit_code, judge_again, load_basis
@@ -212,6 +213,24 @@ def test_half_a_replay_is_no_good_night(demo_folder: Path, tmp_path: Path, monke
     assert run_night(config, now=NOW, progress=silent).exit_code == 2
     (entry,) = read_ledger(tmp_path / "ledger.jsonl")
     assert (entry.verdict, "not replayed to the end: control" in entry.because) == ("incomplete", True)
+
+
+def test_a_night_that_could_not_be_judged_leaves_a_line(demo_folder: Path, tmp_path: Path) -> None:
+    """A candidate that dies at the start is an incomplete line in the ledger, not a night that never was."""
+    from replay.model import DaemonError
+
+    (tmp_path / "dying.toml").write_text('command = ["{python}", "-c", "raise SystemExit(3)"]\n')
+    config = tmp_path / "nightly.toml"
+    config.write_text(
+        f'recording = "{demo_folder / "recording.parity"}"\ncandidate = "dying.toml"\ncontrol = "demo-js"\n'
+        'ledger = "ledger.jsonl"\noutput = "nights"\n'
+    )
+
+    with pytest.raises(DaemonError):
+        run_night(config, now=NOW, progress=silent)
+    entries = read_ledger(tmp_path / "ledger.jsonl")
+    assert [entry.verdict for entry in entries] == ["incomplete"]
+    assert streak(entries) == 0
 
 
 @pytest.mark.parametrize(
