@@ -75,10 +75,16 @@ def compare_run(
     Compare archives and judge what was found.
 
     Raises:
-        ParityError: an archive is damaged, or they do not belong together.
+        ParityError: an archive is damaged, they do not belong together, or one stands for two of them.
 
     """
     check_place(run_path)
+    for third in controls:
+        if observed.id in {third.id, recorded.id} or third.id == recorded.id:
+            # A witness that is one of the others agrees with it always: everything would be the replay's doing, or nothing noise.
+            raise UsageError(
+                f"{observed.path}, {third.path} and {recorded.path} must be three archives: the control is the primary replayed once more"
+            )
     comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
     today = now.date()
     of_state = find_secrets(observed.facts.get(FACT), controls[0].facts.get(FACT) if controls else None)
@@ -145,11 +151,14 @@ def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel
     Learn what the primary does differently from itself: each further archive against the first.
 
     Raises:
-        UsageError: fewer than two archives, or they do not belong together.
+        UsageError: fewer than two archives, archives of two daemons, or ones that do not belong together.
 
     """
     if len(archives) < 2:
         raise UsageError("noise needs at least two archives of the same daemon: a recording and its replays on it")
+    names = {str(daemon["name"]) for archive in archives if isinstance(daemon := archive.facts.get("daemon"), dict) and daemon.get("name")}
+    if len(names) > 1:
+        raise UsageError(f"noise is what one daemon does differently from itself; these archives are of {', '.join(sorted(names))}")
     first, *others = archives
     runs = []
     for number, other in enumerate(others, 1):

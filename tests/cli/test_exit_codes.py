@@ -59,3 +59,23 @@ def test_help_is_good(words: tuple[str, ...], signet_parity: Any) -> None:
 def test_wrong_words_could_not_be_judged(words: tuple[str, ...], signet_parity: Any) -> None:
     """Nothing, an unknown verb and an unknown option are usage errors."""
     assert signet_parity(*words).code == 2
+
+
+def test_a_control_of_its_own_is_asked_for(pair: Callable[..., tuple[Path, Path]], signet_parity: Any, tmp_path: Path) -> None:
+    """The observed archive can't witness for itself, nor can the recording: every difference would be excused."""
+    recorded, observed = pair(BODY, BODY.replace(b"alpha", b"beta"))
+
+    for control in (recorded, observed):
+        outcome = signet_parity("compare", recorded, observed, "--control", control, "--run", tmp_path / "a.run")
+        assert outcome.code == 2
+        assert "must be three archives" in outcome.err
+
+
+def test_noise_is_not_learned_from_a_candidate(archive: Callable[..., Path], signet_parity: Any, tmp_path: Path) -> None:
+    """What two daemons do differently is no noise of one."""
+    one = archive("js.parity", BODY, facts={"daemon": {"name": "js"}})
+    two = archive("rust.parity", BODY, facts={"daemon": {"name": "rust"}})
+    outcome = signet_parity("noise", one, two, "--out", tmp_path / "noise.json")
+
+    assert outcome.code == 2
+    assert "these archives are of js, rust" in outcome.err

@@ -195,12 +195,14 @@ def test_a_night_leaves_a_run_a_page_and_a_line(demo_folder: Path, tmp_path: Pat
     assert [entry.verdict for entry in read_ledger(tmp_path / "ledger.jsonl")] == ["fail"]
 
 
-def test_half_a_replay_is_no_good_night(demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_replay_is_no_good_night(demo_folder: Path, replay_on: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a replay did not come to its end, nothing open is no pass: the night is incomplete, and so is its line in the ledger."""
     import replay.jobs.nightly as job
 
+    made = {"observed.parity": replay_on("other-js", "js", ()), "control.parity": demo_folder / "control.parity"}
+
     def half(order: Order, _told: object) -> Replayed:
-        shutil.copytree(demo_folder / "control.parity", order.observed)
+        shutil.copytree(made[order.observed.name], order.observed)
         return Replayed("the daemon died", 2 if order.observed.name.startswith("control") else 0)
 
     monkeypatch.setattr(job, "replay_archive", half)
