@@ -221,6 +221,6 @@ class Conversation:
 
 def _recorded_events(step: Step) -> tuple[Event, ...]:
     outcome = step.exchange.outcome
-    if not isinstance(outcome, Response) or not outcome.body or not (outcome.header(b"content-type") or b"").startswith(b"text/event-stream"):
+    if not isinstance(outcome, Response) or not outcome.body or not (outcome.header(b"content-type") or b"").lower().startswith(_EVENTS):
         return ()
     return tuple(event for event in read_events(outcome.body.decode("utf-8", "replace"))[0] if event.finished)
