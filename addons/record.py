@@ -3,8 +3,8 @@ Record what clients ask a Signet daemon: the way in for mitmproxy.
 
     mitmdump --mode reverse:http://127.0.0.1:3850 --listen-host 127.0.0.1 -p 3849 -s addons/record.py
 
-The recording goes to `recordings/<UTC start>.parity`. Options begin with `parity_` (`mitmdump -s addons/record.py --options`). The logic is
-in `replay.capture`; the recorder that is installed here outlives this script, which mitmproxy loads anew when the file is touched.
+The recording goes to `recordings/<UTC start>.parity`. Options begin with `parity_`; add `--options` to the line above to see them. The logic
+is in `replay.capture`; the recorder that is installed here outlives this script, which mitmproxy loads anew when the file is touched.
 """
 
 from pathlib import Path

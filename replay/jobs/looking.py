@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from replay.archive import Archive, read, verify
+from replay.archive import Archive, Verification, read, verify
 from replay.compare import answer_of, body_text
-from replay.model import Exchange, NoResponse, Response, UsageError
+from replay.model import ArchiveError, Exchange, NoResponse, Response, UsageError
 from replay.report import visible
 from replay.report.listing import exchange_text, exchanges_table
 from replay.routes import route_of
@@ -60,11 +60,12 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
             "suspects": [{"exchange": item.exchange, "where": item.where, "kind": item.kind} for item in found.suspects],
         }
         return json.dumps(document, indent=1), found.good
-    lines = [f"{path}: {'sealed' if found.sealed else 'NOT SEALED (cut, or still being written)'}"]
+    lines = [f"{path}: {_seal_words(found)}"]
     counted = " · ".join(f"{count} {name}" for name, count in sorted(found.counts.items()))
     lines.append(f"{found.exchanges} exchanges whole · {found.open_exchanges} opened and not ended · {counted}")
-    lines.append("gaps: " + (" · ".join(f"{count} {reason}" for reason, count in sorted(found.gaps.items())) or "none"))
-    lines.append("redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or "nothing"))
+    none = "none" if found.good else "none that the archive itself tells; what was lost with its end is not counted"
+    lines.append("gaps: " + (" · ".join(f"{count} {reason}" for reason, count in sorted(found.gaps.items())) or none))
+    lines.append("redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or _redaction_words(path)))
     suspects = Counter((item.kind, item.where.split(":")[0]) for item in found.suspects)
     for (kind, where), count in sorted(suspects.items()):
         first = next(item for item in found.suspects if item.kind == kind and item.where.startswith(where))
@@ -72,8 +73,26 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
     lines.extend(f"problem: {visible(problem)}" for problem in found.problems)
     if suspects:
         lines.append("(said, not judged: an import without --redact keeps credentials, an observed archive holds those of its cell)")
-    lines.append("it is whole" if found.good else f"{len(found.problems)} problems; `--salvage` reads what is whole")
+    problems = f"{len(found.problems)} problem{'s' * (len(found.problems) != 1)}"
+    lines.append("it is whole" if found.good else f"{problems}; inspect, replay, compare and export read what is whole with --salvage")
     return "\n".join(lines), found.good
+
+
+def _seal_words(found: Verification) -> str:
+    if found.sealed:
+        return "sealed"
+    cut = any("not sealed" in problem for problem in found.problems)
+    return "NOT SEALED (cut, or still being written)" if cut else "DAMAGED"
+
+
+def _redaction_words(path: Path) -> str:
+    """Tell "nothing to redact" from "redaction was off"."""
+    try:
+        archive = read(path, salvage=True)
+    except ArchiveError:
+        return "nothing"
+    on = "key_id" in (archive.facts.get("redaction") or {})
+    return "nothing (there was nothing to redact)" if on else "nothing (redaction was OFF)"
 
 
 def _summary(archive: Archive, exchanges: list[Exchange]) -> dict[str, Any]:
