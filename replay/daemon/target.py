@@ -38,7 +38,7 @@ class Target:
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
-def check_target(url: str, *, writes: bool, recorded_workspace: str | None, marker: str = MARKER) -> Target:
+def check_target(url: str, *, writes: bool, recorded_workspace: str | None) -> Target:
     """
     Check a target by the rules above; asks it `/health` and `/api/status`, and follows no redirects.
 
@@ -54,7 +54,7 @@ def check_target(url: str, *, writes: bool, recorded_workspace: str | None, mark
     fields = _merged(answered)
     workspace = next((fields[name] for name in _NAMES if isinstance(fields.get(name), str)), None)
     if writes:
-        _expect_proof(url, workspace, recorded_workspace, marker)
+        _expect_proof(url, workspace, recorded_workspace)
     version = fields.get("version")
     return Target(host, port, writes, workspace, version if isinstance(version, str) else None)
 
@@ -87,8 +87,8 @@ def _merged(replies: list[Reply]) -> dict[str, Any]:
     return fields
 
 
-def _expect_proof(url: str, workspace: str | None, recorded: str | None, marker: str) -> None:
-    how = f"Writes go only to a daemon that works on a copy with the file {marker} in it; without writes it may be read."
+def _expect_proof(url: str, workspace: str | None, recorded: str | None) -> None:
+    how = f"Writes go only to a daemon that works on a copy with the file {MARKER} in it; without writes it may be read."
     if workspace is None:
         raise UsageError(f"{url}: the daemon does not tell where its workspace is (agentsDir of /health or /api/status). {how}")
     if not workspace.startswith("/") or "\0" in workspace:
@@ -97,8 +97,8 @@ def _expect_proof(url: str, workspace: str | None, recorded: str | None, marker:
         raise UsageError(f"{url}: the recording does not say where its workspace was, so it can't be told from this one. {how}")
     if _is_same(Path(workspace), Path(recorded)):
         raise UsageError(f"{url}: the daemon works on the recorded workspace {recorded}; that may be production. {how}")
-    if not (Path(workspace) / marker).is_file():
-        raise UsageError(f"{url}: there is no file {marker} in its workspace {workspace}. If it is a copy, make one. {how}")
+    if not (Path(workspace) / MARKER).is_file():
+        raise UsageError(f"{url}: there is no file {MARKER} in its workspace {workspace}. If it is a copy, make one. {how}")
 
 
 def _is_same(one: Path, other: Path) -> bool:
