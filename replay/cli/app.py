@@ -6,6 +6,7 @@ import shlex
 import sys
 from contextlib import suppress
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"signet-parity {version('signet-parity')}")
+        raise typer.Exit
+
+
+@application.callback()
+def everywhere(
+    *, _wanted: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")] = False
+) -> None:
+    """Record what clients ask Signet's JS daemon, replay it offline on the Rust daemon, and judge where the two differ."""
 
 
 @application.command()
