@@ -8,7 +8,7 @@ from contextlib import suppress
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -49,6 +49,10 @@ RulesOption = Annotated[Path | None, typer.Option("--rules", help="A TOML file o
 NoiseOption = Annotated[Path | None, typer.Option("--noise", help="A noise file, as `noise` makes it.")]
 SalvageOption = Annotated[bool, typer.Option("--salvage", help="Also open an archive that was cut; everything says so.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+_ANYTHING: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""What is not there yet says so, whatever it is asked."""
 
 
 def _now() -> dt.datetime:
@@ -274,7 +278,7 @@ def rules_list(rules: Annotated[Path, typer.Argument(help="A rules file.", metav
     say(f"{len(loaded.rules)} rules, {len(expired)} expired")
 
 
-@rules_application.command("try")
+@rules_application.command("try", context_settings=_ANYTHING)
 def rules_try() -> None:
     """Show what a new rule would silence (not there yet)."""
     raise _missing("rules try")
@@ -346,19 +350,19 @@ def status(
     say(checklist_text(ledger, as_json=as_json))
 
 
-@application.command()
+@application.command(context_settings=_ANYTHING)
 def keys() -> None:
     """Make and show recipient keys for encrypted archives (not there yet)."""
     raise _missing("keys")
 
 
-@application.command()
+@application.command(context_settings=_ANYTHING)
 def check() -> None:
     """Check state, schema, secrets, recall, pipeline, rollback or footprint (not there yet)."""
     raise _missing("check")
 
 
-@application.command()
+@application.command(context_settings=_ANYTHING)
 def runtime() -> None:
     """Start or roll back a runtime, guarded (not there yet)."""
     raise _missing("runtime")
