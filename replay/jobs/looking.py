@@ -91,7 +91,7 @@ def _redaction_words(path: Path) -> str:
         archive = read(path, salvage=True)
     except ArchiveError:
         return "nothing"
-    on = "key_id" in (archive.facts.get("redaction") or {})
+    on = bool((archive.facts.get("redaction") or {}).get("key_id"))
     return "nothing (there was nothing to redact)" if on else "nothing (redaction was OFF)"
 
 
