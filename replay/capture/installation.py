@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from replay.model import UsageError
@@ -29,17 +30,16 @@ def load_key(path: Path) -> bytes:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         if not path.exists():
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
             try:
-                os.link(draft, path)  # whoever comes second keeps the first one's
-            except FileExistsError:
-                pass  # there is one now, and it is read below
+                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(secrets.token_bytes(KEY_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+                with suppress(FileExistsError):  # whoever comes second keeps the first one's
+                    os.link(draft, path)
             finally:
-                draft.unlink()
+                draft.unlink(missing_ok=True)
         key = path.read_bytes()
     except OSError as error:
         raise UsageError(
