@@ -6,7 +6,7 @@ import pytest
 
 from replay.compare.exchanges import compare_exchange
 from replay.compare.state import Scene
-from replay.model import EndReason, Exchange, NoResponse
+from replay.model import EndReason, Exchange, NoResponse, Response
 
 type Maker = Callable[..., Exchange]
 type Scenes = Callable[[], Scene]
@@ -154,3 +154,14 @@ def test_all_of_an_event_is_compared(exchange: Maker, scene: Scenes, other: byte
 def test_a_second_content_type_is_found(exchange: Maker, scene: Scenes) -> None:
     """A content type said twice is not one spelt differently."""
     assert kinds(exchange(body={}), exchange(body={}, headers=((b"content-type", b"text/html"),)), scene()) == ["content-type"]
+
+
+def test_a_body_that_was_never_seen_is_not_compared(exchange: Maker, scene: Scenes) -> None:
+    """Where the recorded client left before the body came, status and headers are compared, and the body is counted as left out."""
+    here = scene()
+    unseen = exchange(outcome=Response(b"HTTP/1.1", 200, b"", ((b"content-type", b"application/json"),), None), end=EndReason.CLIENT_LEFT)
+
+    assert kinds(unseen, exchange(body={"a": 1}), here) == []
+    assert here.side.not_compared["bodies that the recording does not hold"] == 1
+    assert kinds(unseen, exchange(body={"a": 1}, status=500), here) == ["status"]
+    assert kinds(exchange(body={"a": 1}), unseen, scene()) == ["body-missing"]
