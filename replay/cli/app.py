@@ -344,7 +344,7 @@ def gate(
 def status(
     ledger: Annotated[Path, typer.Argument(help="A ledger, as `nightly` keeps it.", metavar="LEDGER")], *, as_json: JsonOption = False
 ) -> None:
-    """Show the nine-domain checklist of the last night."""
+    """Show the nine-domain checklist: each feature as the last night that compared it left it."""
     from replay.jobs.reporting import checklist_text
 
     say(checklist_text(ledger, as_json=as_json))
