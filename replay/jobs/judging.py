@@ -118,8 +118,13 @@ def compare_run(
         rules_expired=judgement.rules_expired,
         noise_digest=basis.noise_digest,
         canaries=_canaries(planted),
+        broken=tuple(name for name, archive in _replays(observed, controls) if archive.facts.get("complete") is False),
     )
     return _concluded(run)
+
+
+def _replays(observed: Archive, controls: Sequence[Archive]) -> list[tuple[str, Archive]]:
+    return [("observed", observed), *(("control", control) for control in controls)]
 
 
 def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
@@ -223,6 +228,8 @@ def _causes(count: int, what: str) -> str:
 
 
 def _incomplete(run: Run) -> str:
+    if run.broken:
+        return f"not replayed to the end: {' and '.join(run.broken)}"
     if run.compared == 0:
         return "nothing was compared"
     broken = {reason: count for reason, count in run.gaps.items() if reason in _BROKEN}

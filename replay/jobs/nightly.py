@@ -33,7 +33,7 @@ from replay.evidence import append, entry_from, entry_of_failure
 from replay.evidence import read as read_ledger
 from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives
 from replay.jobs.replaying import Order, known_lines, replay_archive
-from replay.model import ParityError, UsageError
+from replay.model import UsageError
 from replay.model.toml import parse_toml
 from replay.report import html, json_text, junit, table
 from replay.workspace.files import write_whole
@@ -154,9 +154,15 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
         raise UsageError(f"{error.filename}: can't be made ({error.strerror}); {config} names it as output or ledger") from error
     try:
         return _judged_night(plan, basis, folder, now, progress)
-    except ParityError as error:
+    except Exception as error:
+        # A crash of the tool leaves its line, too: a night that nobody judged is no night that passed.
         tool = f"signet-parity {version('signet-parity')}"
-        append(plan.ledger, entry_of_failure(name=folder.name, tool=tool, started_at=now.timestamp(), seed=plan.seed, because=str(error)))
+        append(
+            plan.ledger,
+            entry_of_failure(
+                name=folder.name, tool=tool, started_at=now.timestamp(), seed=plan.seed, because=f"{type(error).__name__}: {error}"
+            ),
+        )
         raise
 
 
@@ -185,7 +191,8 @@ def _judged_night(plan: Plan, basis: Basis, folder: Path, now: dt.datetime, prog
     run = compare_run(recorded, observed, controls, basis, run_path=run_path, seed=plan.seed, now=now, progress=progress)
     if broken:
         # The ledger counts verdicts: a night on half a replay must not stand there as one that passed.
-        run = replace(run, verdict="incomplete", because=f"not replayed to the end: {' and '.join(broken)}; {run.because}")
+        because = f"not replayed to the end: {' and '.join(broken)}; {run.because}"
+        run = replace(run, broken=tuple(broken), verdict="incomplete", because=because)
     runs.save(run, run_path)
     for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
         # As private as the recording: it holds the same answers.

@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,8 +88,10 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     spec = load_daemon(order.daemon, extra_arguments=order.extra_arguments)
     with _scratch(order) as scratch:
         progress("laying out the state", 0, 1)
-        state = _state(recorded, order, scratch)
-        return _in_cell(recorded, order, spec, state, scratch)
+        state, dropped = _state(recorded, order, scratch)
+        replayed = _in_cell(recorded, order, spec, state, scratch)
+        said = "".join(f"\nnote: left out of the state: {text}" for text in dropped)
+        return replace(replayed, text=replayed.text + said)
 
 
 def known_lines(path: Path | None) -> tuple[str, ...]:
@@ -187,20 +189,21 @@ def _scratch(order: Order) -> Iterator[Path]:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _state(recorded: Archive, order: Order, scratch: Path) -> Path:
-    """Unpack the workspace to start from."""
+def _state(recorded: Archive, order: Order, scratch: Path) -> tuple[Path, tuple[str, ...]]:
+    """Unpack the workspace to start from; gives it and what was dropped on the way, in words."""
     if order.state is not None:
         if order.state.is_dir():
-            return order.state
-        root = extract(order.state, scratch / "state", Limits()).root
-        inner = list(root.iterdir())
-        return inner[0] if len(inner) == 1 and inner[0].is_dir() else root
+            return order.state, ()
+        unpacked = extract(order.state, scratch / "state", Limits())
+        inner = list(unpacked.root.iterdir())
+        return (inner[0] if len(inner) == 1 and inner[0].is_dir() else unpacked.root), tuple(unpacked.dropped)
     if not recorded.snapshots():
         raise UsageError(
             f"{order.archive}: holds no snapshot of the workspace; name the state to start from with --state DIRECTORY, "
             "or record with --set parity_workspace=…"
         )
-    return recorded.unpack_snapshot(1, scratch / "state")
+    snapshot = recorded.extract_snapshot(1, scratch / "state")
+    return snapshot.root, tuple(snapshot.dropped)
 
 
 def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scratch: Path) -> Replayed:

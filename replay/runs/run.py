@@ -87,6 +87,8 @@ class Run:
     rules_expired: tuple[str, ...] = ()
     noise_digest: str = ""
     canaries: Canaries = field(default_factory=Canaries)
+    broken: tuple[str, ...] = ()
+    """Which replays did not come to their end (`observed`, `control`): whatever is judged, such a run proves nothing."""
 
     @property
     def planned(self) -> int:
