@@ -54,11 +54,17 @@ def hear(
             heard.append(Heard(found, Witness.INFIDELITY, same.observed))
         elif twins:
             heard.append(Heard(found, Witness.ALL_DIFFER, twins[0].observed))
-        elif places.touch(found):
+        elif places.touch(found) and not _lost_whole(found, places):
             heard.append(Heard(found, Witness.ALL_DIFFER, ABSENT))
         else:
             heard.append(Heard(found, Witness.CANDIDATE, found.recorded))
     return heard
+
+
+def _lost_whole(found: Difference, places: "_Places") -> bool:
+    """Whether the candidate lost, or turned into something else, a part that the control still has and differs in only further below."""
+    gone = isinstance(found.observed, Absent) or found.kind == "type"
+    return gone and places.touch_only_below(found)
 
 
 def alone(candidate: Iterable[Difference], control: Iterable[Difference]) -> list[Difference]:
@@ -100,6 +106,10 @@ class _Places:
             return False
         below = any(outer in self.own for outer in _above(found.at))
         return below if "[+" in found.at else below or found.at in self.own or found.at in self.above
+
+    def touch_only_below(self, found: Difference) -> bool:
+        """Whether all that differs around a difference stands below it."""
+        return found.at in self.above and found.at not in self.own and not any(outer in self.own for outer in _above(found.at))
 
 
 def _above(place: str) -> list[str]:

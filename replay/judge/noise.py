@@ -7,8 +7,9 @@ Two archives of the same daemon are compared like any other two. Each finding co
 of a route counts as one chance. A fact excuses a finding of the candidate only where
 
 - the place and kind are the same,
-- the values are of a class that was seen to vary there (`number`, `text`, …), a number no further from the nearer of recording and control than
-  one and a half times the widest difference measured,
+- the values are of a class that was seen to vary there (`number`, `text`, …): a number no further from the nearer of recording and control than
+  the widest difference measured, anything else only if the primary itself was seen to have the very same there (ids and times inside it aside; a
+  time by itself is never the same),
 - and this exchange's own control differs there as well. Where it agrees with the recording, only a single value (no item of a list, no key, no
   type, no flag, no event) can be excused, and only where at least four pairs were seen and half of them differed.
 
@@ -16,6 +17,7 @@ So a fact never means "anything": another type, a missing key, a lost item or a 
 answer: where candidate and control agree on it, it is the replay's own doing, and no noise is asked.
 """
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -23,11 +25,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
+from replay.compare.blinding import blind, role_of
+from replay.content import load
+from replay.identity import TIME_KINDS
 from replay.model import Finding, NoiseFact, Pair, RuleError, Witness
 
-FORMAT: Final = 1
-_REACH: Final = 1.5
-"""How far beyond the widest measured difference a number may lie."""
+FORMAT: Final = 2
+_SLACK: Final = 1.0 + 1e-9
+"""A number may lie as far as the widest measured difference, give or take the spelling of floats."""
 _PAIRS_MIN: Final = 4
 _NEVER: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
 """What an answer is at all: one that neither the recording nor the control gave was never measured, however often theirs differ."""
@@ -54,8 +59,10 @@ class NoiseModel:
         if finding.witness is not Witness.ALL_DIFFER and not _varies_freely(finding, fact):
             return None
         distance = _nearest(finding)
-        if distance is not None and fact.high is not None and not distance <= _REACH * fact.high < math.inf:
+        if distance is not None and fact.high is not None and not distance <= _SLACK * fact.high < math.inf:
             # Written so that what is no number, or infinitely far off, excuses nothing.
+            return None
+        if distance is None and digest_of(finding.candidate) not in fact.seen:
             return None
         also = "; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else ""
         return f"the primary differs from itself here in {fact.differing} of {fact.pairs} control pairs{also}"
@@ -82,6 +89,7 @@ def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archiv
     differing: dict[Place, set[tuple[int, str]]] = {}
     distances: dict[Place, float] = {}
     classes: dict[Place, set[str]] = {}
+    seen: dict[Place, set[str]] = {}
     for number, (findings, pairs) in enumerate(runs):
         chances.update(pair.route for pair in pairs if pair.gap is None)
         for finding in findings:
@@ -90,6 +98,7 @@ def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archiv
             place = (finding.route, finding.path, finding.kind)
             differing.setdefault(place, set()).add((number, finding.subject.id))
             classes.setdefault(place, set()).add(value_class(finding))
+            seen.setdefault(place, set()).update((digest_of(finding.primary), digest_of(finding.candidate)))
             distance = _distance(finding.primary, finding.candidate)
             if distance is not None:
                 distances[place] = max(distances.get(place, 0.0), distance)
@@ -100,9 +109,9 @@ def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archiv
             kind=place[2],
             pairs=max(chances[place[0]], len(subjects)),
             differing=len(subjects),
-            low=0.0 if place in distances else None,
             high=distances.get(place),
             values=",".join(sorted(classes[place])),
+            seen=tuple(sorted(seen[place])),
         )
         for place, subjects in differing.items()
     }
@@ -113,6 +122,19 @@ def value_class(finding: Finding) -> str:
     """What kind of values a finding is about: `number`, `text`, `null`, `boolean`, `list`, `object`, `none`; both, where they differ."""
     sides = {_class_of(finding.primary), _class_of(finding.candidate)}
     return "+".join(sorted(sides))
+
+
+def digest_of(text: str | None) -> str:
+    """Give a short digest of a value (compact JSON) without the ids and times inside it; a time by itself counts as it is."""
+    if text is None:
+        return "none"
+    try:
+        value, _ = load(text)
+        whole_time = isinstance(value, str) and (role := role_of(value)) is not None and role.kind in TIME_KINDS
+        plain = text if whole_time else blind(value)
+    except ValueError:
+        plain = text
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def noise_text(model: NoiseModel) -> str:
@@ -133,7 +155,7 @@ def load_noise(text: str, source: str) -> NoiseModel:
         document = json.loads(text)
         if document["format"] != FORMAT:
             raise RuleError(f"{source}: noise format {document['format']!r} is not known to this version; learn it again")
-        facts = [NoiseFact(**row) for row in document["facts"]]
+        facts = [NoiseFact(**{**row, "seen": tuple(map(str, row["seen"]))}) for row in document["facts"]]
         archives = tuple(str(digest) for digest in document["archives"])
         return NoiseModel({(fact.route, fact.path, fact.kind): fact for fact in facts}, archives)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -195,11 +195,12 @@ class NoiseFact:
     pairs: int
     """Pairs of control runs in which the place was there on both sides."""
     differing: int
-    low: float | None = None
-    """The smallest and largest difference seen, for numbers."""
     high: float | None = None
+    """The widest difference seen, for numbers."""
     values: str = ""
-    """The class of values seen, such as `integer` or `text`: a noise fact excuses only these."""
+    """The classes of values seen, such as `number` or `text`: a noise fact excuses only these."""
+    seen: tuple[str, ...] = ()
+    """Digests of what the primary had there, for everything but numbers: a noise fact excuses only what was seen."""
 
 
 @dataclass(frozen=True, slots=True)

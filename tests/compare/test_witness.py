@@ -28,6 +28,8 @@ def walk(one: Any, two: Any) -> list[Difference]:
         ({"a": "x"}, {"a": "z"}, {"a": "y"}, Witness.ALL_DIFFER),
         ({"a": "x"}, {}, {"a": "y"}, Witness.ALL_DIFFER),
         ({"a": {"b": "x"}}, {}, {"a": {"b": "y"}}, Witness.ALL_DIFFER),
+        ({"a": {"b": "x"}}, {"a": {"b": "z"}}, {}, Witness.CANDIDATE),
+        ({"a": {"b": "x"}}, {"a": {"b": "z"}}, {"a": "gone"}, Witness.CANDIDATE),
         (["x"], [], [], Witness.INFIDELITY),
         ([], ["x"], ["x"], Witness.INFIDELITY),
         ([], ["y"], ["x"], Witness.CANDIDATE),

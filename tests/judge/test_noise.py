@@ -46,7 +46,7 @@ def test_a_tolerance_does_not_reach_beyond_floats(finding: Callable[..., Finding
     assert rules.deciding(finding(primary=HUGE, candidate="1.5"), today) is None
 
 
-@pytest.mark.parametrize("text", ["[]", "5", "null", "[" * 100_000, '{"format": 1, "facts": 3, "archives": []}', '{"format": 1}'])
+@pytest.mark.parametrize("text", ["[]", "5", "null", "[" * 100_000, '{"format": 2, "facts": 3, "archives": []}', '{"format": 2}'])
 def test_what_is_no_noise_file_is_refused(text: str) -> None:
     """Other JSON, and JSON too deep to read, is an error that names the file."""
     with pytest.raises(RuleError, match=r"noise\.json: is no noise file"):

@@ -116,7 +116,7 @@ def test_noise_files_come_back(finding: Maker) -> None:
     assert load_noise(noise_text(model), "noise.json") == model
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 9, "facts": [], "archives": []}', '{"format": 1, "facts": [{"x": 1}], "archives": []}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 9, "facts": [], "archives": []}', '{"format": 2, "facts": [{"x": 1}], "archives": []}'])
 def test_foreign_noise_files_are_refused(text: str) -> None:
     """A file that is no noise file is an error, never no noise."""
     with pytest.raises(RuleError):
@@ -183,3 +183,17 @@ def test_a_derived_cause_names_the_one_it_follows_from(finding: Maker) -> None:
         ("status", "3"): ids["missing-key", "1"],
         ("value", "4"): None,
     }
+
+
+def test_noise_excuses_only_texts_that_were_seen(finding: Maker) -> None:
+    """A text that the primary never had at a noisy place is open; one that it had is noise; a time is never the same."""
+    texts = {"primary": '"one"', "candidate": '"two"', "path": "$.status"}
+    model = noise(finding, 2, 5, **texts)
+    here = {**texts, "witness": Witness.ALL_DIFFER, "primary": '"one"'}
+
+    assert verdicts([finding(**here)], noise=model) == [Verdict.NOISE]
+    assert verdicts([finding(**{**here, "candidate": '"three"'})], noise=model) == [Verdict.OPEN]
+
+    times = {"primary": '"2026-11-24T09:00:00.000Z"', "candidate": '"2026-11-25T09:00:00.000Z"', "path": "$.next_run_at"}
+    late = {**times, "witness": Witness.ALL_DIFFER, "candidate": '"2026-11-23T16:00:00.000Z"'}
+    assert verdicts([finding(**late)], noise=noise(finding, 2, 5, **times)) == [Verdict.OPEN]
