@@ -7,9 +7,9 @@ Two archives of the same daemon are compared like any other two. Each finding co
 of a route counts as one chance. A fact excuses a finding of the candidate only where
 
 - the place and kind are the same,
-- the values are of a class that was seen to vary there (`number`, `text`, …): a number no further from the nearer of recording and control than
-  the widest difference measured, anything else only if the primary itself was seen to have the very same there (ids and times inside it aside; a
-  time by itself is never the same),
+- the values are of a class that was seen to vary there (`number`, `text`, …): a number no further from the nearer of recording and control
+  than these two lie apart, and never beyond the widest difference measured; anything else only if the primary itself was seen to have the
+  very same there (ids and times inside it aside; a time by itself is never the same),
 - and this exchange's own control differs there as well. Where it agrees with the recording, only a single value (no item of a list, no key, no
   type, no flag, no event) can be excused, and only where at least four pairs were seen and half of them differed.
 
@@ -59,7 +59,7 @@ class NoiseModel:
         if finding.witness is not Witness.ALL_DIFFER and not _varies_freely(finding, fact):
             return None
         distance = _nearest(finding)
-        if distance is not None and fact.high is not None and not distance <= _SLACK * fact.high < math.inf:
+        if distance is not None and fact.high is not None and not distance <= _SLACK * _width(finding, fact.high) < math.inf:
             # Written so that what is no number, or infinitely far off, excuses nothing.
             return None
         if distance is None and digest_of(finding.candidate) not in fact.seen:
@@ -81,6 +81,12 @@ def _nearest(finding: Finding) -> float | None:
         distances.append(_distance(finding.control, finding.candidate))
     known = [distance for distance in distances if distance is not None]
     return min(known) if known else None
+
+
+def _width(finding: Finding, widest: float) -> float:
+    """How far a number may lie: as far as recording and control of this very exchange lie apart, where they do, and never beyond the widest."""
+    apart = _distance(finding.primary, finding.control) if finding.witness is Witness.ALL_DIFFER else None
+    return widest if apart is None else min(widest, apart)
 
 
 def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str]) -> NoiseModel:

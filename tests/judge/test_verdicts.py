@@ -197,3 +197,12 @@ def test_noise_excuses_only_texts_that_were_seen(finding: Maker) -> None:
     times = {"primary": '"2026-11-24T09:00:00.000Z"', "candidate": '"2026-11-25T09:00:00.000Z"', "path": "$.next_run_at"}
     late = {**times, "witness": Witness.ALL_DIFFER, "candidate": '"2026-11-23T16:00:00.000Z"'}
     assert verdicts([finding(**late)], noise=noise(finding, 2, 5, **times)) == [Verdict.OPEN]
+
+
+def test_an_exchanges_own_spread_is_the_measure(finding: Maker) -> None:
+    """Where recording and control lie one apart, a candidate two away is open, however wide the place varies elsewhere."""
+    model = noise(finding, 2, 9, primary="5", candidate="9", path="$.count")
+    here = {"witness": Witness.ALL_DIFFER, "path": "$.count", "primary": "5", "control": "6"}
+
+    assert verdicts([finding(**here, candidate="7")], noise=model) == [Verdict.NOISE]
+    assert verdicts([finding(**here, candidate="3")], noise=model) == [Verdict.OPEN]
