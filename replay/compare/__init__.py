@@ -5,7 +5,6 @@ from replay.compare.answers import answer_of, body_text
 from replay.compare.archives import (
     Comparison,
     Partners,
-    Shown,
     compare_archives,
     find,
     findings_of,
@@ -18,7 +17,6 @@ __all__ = [
     "Comparison",
     "Difference",
     "Partners",
-    "Shown",
     "agreement",
     "answer_of",
     "body_text",

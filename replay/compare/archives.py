@@ -27,7 +27,7 @@ from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
 from replay.identity import Bindings
 from replay.model import (
-    Answer,
+    Answers,
     DifferenceClass,
     EndReason,
     Exchange,
@@ -50,20 +50,6 @@ _NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """All sides' answers of one exchange with the request, for people."""
-
-    exchange: int
-    method: str
-    target: str
-    request_headers: tuple[tuple[str, str], ...]
-    request_body: str
-    primary: Answer
-    candidate: Answer
-    control: Answer | None
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that was found out about two archives, unjudged."""
 
@@ -73,7 +59,8 @@ class Comparison:
     not_compared: tuple[tuple[str, int], ...]
     timing: tuple[tuple[str, int], ...]
     timing_floor_ms: float
-    shown: tuple[Shown, ...]
+    answers: tuple[Answers, ...]
+    """Of each exchange with a finding, ready to be shown."""
 
 
 @dataclass(slots=True)
@@ -95,7 +82,7 @@ class _Draft:
     pairs: list[Pair] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
     equal: set[int] = field(default_factory=set)
     """Exchanges without a finding so far: nothing follows from them."""
 
@@ -173,7 +160,7 @@ def compare_archives(
         tuple(sorted(candidate.side.not_compared.items())),
         timing.counts,
         timing.floor_ms,
-        tuple(draft.shown),
+        tuple(draft.answers),
     )
 
 
@@ -247,7 +234,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     if gap is None and not heard:
         draft.equal.add(exchange.id)
     if heard and other is not None:
-        draft.shown.append(_shown(exchange, other, third))
+        draft.answers.append(_answers(exchange, other, third))
     if gap is None and other is not None and _timed(exchange, other):
         control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
         draft.samples.append(Sample(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms))
@@ -355,9 +342,9 @@ def _events(exchange: Exchange, other: Exchange | None) -> tuple[tuple[str, floa
     return tuple((side, (chunk.at - item.started_at) * 1000.0) for side, item in sides for chunk in item.chunks[:500])
 
 
-def _shown(exchange: Exchange, other: Exchange, third: Exchange | None) -> Shown:
+def _answers(exchange: Exchange, other: Exchange, third: Exchange | None) -> Answers:
     request = exchange.request
-    return Shown(
+    return Answers(
         exchange.id,
         request.method.decode("latin-1"),
         request.target.decode("latin-1")[:2000],

@@ -11,12 +11,12 @@ from typing import Final
 
 from replay.archive import Archive, read
 from replay.checks.secrets import FACT, find_secrets
-from replay.compare import Comparison, compare_archives, partners_of
+from replay.compare import compare_archives, partners_of
 from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
-from replay.judge.canaries import Ground, Planted
+from replay.judge.canaries import Ground
 from replay.model import GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
-from replay.runs import Answers, Canaries, Party, Run, check_place
+from replay.runs import Party, Run, check_place
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
@@ -107,7 +107,7 @@ def compare_run(
         findings=findings,
         divergences=judgement.divergences,
         clusters=(),
-        answers=_answers(comparison),
+        answers=comparison.answers,
         relations=comparison.relations,
         not_compared=comparison.not_compared,
         timing=comparison.timing,
@@ -117,7 +117,7 @@ def compare_run(
         rules_unused=judgement.rules_unused,
         rules_expired=judgement.rules_expired,
         noise_digest=basis.noise_digest,
-        canaries=_canaries(planted),
+        canaries=planted,
         broken=tuple(name for name, archive in _replays(observed, controls) if archive.facts.get("complete") is False),
     )
     return _concluded(run)
@@ -250,26 +250,6 @@ def _incomplete(run: Run) -> str:
     if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.clusters):
         return "no canary could be planted, because no exchange is identical: nothing proves that the run was awake"
     return ""
-
-
-def _answers(comparison: Comparison) -> tuple[Answers, ...]:
-    return tuple(
-        Answers(
-            item.exchange,
-            item.method,
-            item.target,
-            item.request_headers,
-            item.request_body,
-            item.primary,
-            item.candidate,
-            item.control,
-        )
-        for item in comparison.shown
-    )
-
-
-def _canaries(planted: Planted) -> Canaries:
-    return Canaries(planted.planted, planted.found, planted.blind, planted.missed)
 
 
 def _party(name: str, archive: Archive, run_path: Path) -> Party:

@@ -19,20 +19,10 @@ from replay.content import Value, dump, parse, walk
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
 from replay.judge.verdicts import judge
-from replay.model import Exchange, Response, Verdict
+from replay.model import Canaries, Exchange, Response, Verdict
 from replay.routes import route_of
 
 PER_DOMAIN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """What became of the canaries."""
-
-    planted: int
-    found: int
-    blind: int
-    missed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,7 @@ class Ground:
     today: dt.date
 
 
-def plant(comparison: Comparison, ground: Ground, seed: int) -> Planted:
+def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
     """Plant canaries into exchanges that were compared and equal, at most `PER_DOMAIN` of each kind per domain."""
     dice = random.Random(seed)  # noqa: S311  # a draw that can be repeated, no secret
     equal = {pair.exchange: pair.domain for pair in comparison.pairs if pair.gap is None and pair.findings == 0}
@@ -67,7 +57,7 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Planted:
                 blind += fate == "blind"
                 if fate == "missed":
                     missed.append(f"#{exchange.id} {route_of(exchange.request).name}: {change.__doc__}")
-    return Planted(planted, found, blind, tuple(missed))
+    return Canaries(planted, found, blind, tuple(missed))
 
 
 type Change = Callable[[Response, random.Random], Response | None]

@@ -69,6 +69,5 @@ _WITNESS = {
     Witness.CANDIDATE: "the control agrees with the recording, the candidate does not",
     Witness.ALL_DIFFER: "recording, control and candidate all differ, and no noise fact covers it",
     Witness.UNCONFIRMED: "there was no control: not confirmed",
-    Witness.PRIMARY_NOISE: "the candidate agrees with the recording, the control does not",
     Witness.INFIDELITY: "",
 }

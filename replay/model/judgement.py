@@ -52,8 +52,6 @@ class Witness(StrEnum):
     """C = R, O differs: the candidate's doing."""
     INFIDELITY = "infidelity"
     """O = C, R differs: the replay's doing."""
-    PRIMARY_NOISE = "primary noise"
-    """O = R, C differs: the primary differs from itself."""
     ALL_DIFFER = "all differ"
     UNCONFIRMED = "unconfirmed"
     """There was no control."""
@@ -253,3 +251,28 @@ class Pair:
     control_ms: float | None = None
     events: tuple[tuple[str, float], ...] = field(default=())
     """For streams: (side, milliseconds after the request) of each chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All sides' answers of one exchange, with the request that asked for them."""
+
+    exchange: int
+    method: str
+    target: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str
+    primary: Answer | None
+    candidate: Answer | None
+    control: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """Known divergences planted to prove that the run is awake."""
+
+    planted: int = 0
+    found: int = 0
+    blind: int = 0
+    missed: tuple[str, ...] = ()
+    """What was not found, in words."""

@@ -11,7 +11,8 @@ A run is a directory (mode 0700, files 0600), all text, one JSON value a line wh
     answers.jsonl      both sides' answers of each divergent exchange, ready to be shown
 """
 
-from replay.runs.run import Answers, Canaries, Party, Run
+from replay.model import Answers, Canaries
+from replay.runs.run import Party, Run
 from replay.runs.store import check_place, is_run, load, save
 
 __all__ = ["Answers", "Canaries", "Party", "Run", "check_place", "is_run", "load", "save"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from replay.model import Answer, Cluster, Divergence, Finding, Pair, Relation
+from replay.model import Answers, Canaries, Cluster, Divergence, Finding, Pair, Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +23,6 @@ class Party:
     salvaged: bool = False
     cell: str = "none"
     """`namespace`, `mapped`, `url` or `none` (a recording)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Canaries:
-    """Known divergences planted to prove that the run is awake."""
-
-    planted: int = 0
-    found: int = 0
-    blind: int = 0
-    missed: tuple[str, ...] = ()
-    """What was not found, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """All sides' answers of one exchange, with the request that asked for them."""
-
-    exchange: int
-    method: str
-    target: str
-    request_headers: tuple[tuple[str, str], ...]
-    request_body: str
-    primary: Answer | None
-    candidate: Answer | None
-    control: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from replay.model import Cluster, Divergence, Finding, Pair, UsageError
-from replay.runs.run import Answers, Run
+from replay.model import Answers, Cluster, Divergence, Finding, Pair, UsageError
+from replay.runs.run import Run
 
 FORMAT = 1
 _LISTS: tuple[tuple[str, type], ...] = (

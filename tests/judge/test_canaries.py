@@ -10,8 +10,8 @@ from replay.compare import Comparison, Partners
 from replay.compare.state import Side
 from replay.identity import Bindings
 from replay.judge import NoiseModel, RuleSet, load_rules, plant
-from replay.judge.canaries import PER_DOMAIN, Ground, Planted
-from replay.model import Connection, Exchange, Pair, Request, Response
+from replay.judge.canaries import PER_DOMAIN, Ground
+from replay.model import Canaries, Connection, Exchange, Pair, Request, Response
 
 TODAY = dt.date(2026, 11, 23)
 BODY = json.dumps({"name": "alpha", "kept": True}).encode()
@@ -24,7 +24,7 @@ def exchanges(count: int) -> list[Exchange]:
     return [Exchange(n, request, answer, Connection("c"), 2 * n - 1, 2 * n, 10.0 * n, 10.0 * n + 0.01) for n in range(1, count + 1)]
 
 
-def planted(*, of: int, unequal: frozenset[int] = frozenset(), rules: RuleSet | None = None, seed: int = 1) -> Planted:
+def planted(*, of: int, unequal: frozenset[int] = frozenset(), rules: RuleSet | None = None, seed: int = 1) -> Canaries:
     """Plant into a run of equal exchanges, but for those that are told to have findings."""
     recorded = exchanges(of)
     pairs = tuple(
@@ -37,7 +37,7 @@ def planted(*, of: int, unequal: frozenset[int] = frozenset(), rules: RuleSet | 
 
 def test_all_are_found() -> None:
     """Another status, a dropped key and a changed leaf are found, as many of each as are drawn in a domain."""
-    assert planted(of=5) == Planted(3 * PER_DOMAIN, 3 * PER_DOMAIN, 0, ())
+    assert planted(of=5) == Canaries(3 * PER_DOMAIN, 3 * PER_DOMAIN, 0, ())
 
 
 def test_nothing_is_planted_where_something_differs() -> None:
@@ -60,7 +60,7 @@ def test_a_rule_that_swallows_everything_is_blind() -> None:
     """A canary that a rule silences is counted as blind, and is not missed."""
     text = '[[rule]]\nid = "all"\nverdict = "documented"\nreason = "x"\nowner = "us"\nuntil = 2099-01-01\n'
 
-    assert planted(of=5, rules=load_rules(text, "r.toml")) == Planted(6, 0, 6, ())
+    assert planted(of=5, rules=load_rules(text, "r.toml")) == Canaries(6, 0, 6, ())
 
 
 def test_the_seed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
