@@ -6,8 +6,23 @@ repetition can be ignored, `True == 1`). Every option that matters is given, and
 """
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
+STRICT: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "ignore_order": False,
+        "report_repetition": True,
+        "threshold_to_diff_deeper": 0,
+        "ignore_numeric_type_changes": False,
+        "ignore_string_type_changes": False,
+        "ignore_type_subclasses": False,
+        "cache_size": 0,
+        "log_frequency_in_sec": 0,
+    }
+)
+"""DeepDiff's options with nothing ignored: as strict as the walker."""
 LINES_MAX: Final = 12
 _TEXT_MAX: Final = 20_000
 """Beyond this a description says less than the two answers side by side."""
@@ -36,17 +51,10 @@ def _sentences(left: Any, right: Any) -> tuple[str, ...]:
     found = DeepDiff(
         left,
         right,
-        ignore_order=False,
-        report_repetition=True,
-        threshold_to_diff_deeper=0,
-        ignore_numeric_type_changes=False,
-        ignore_string_type_changes=False,
-        ignore_type_subclasses=False,
+        **STRICT,
         max_passes=100_000,
         max_diffs=100_000,
-        cache_size=0,
         verbose_level=2,
-        log_frequency_in_sec=0,
     )
     lines = found.pretty().splitlines()
     statistics = found.get_stats()  # type: ignore[no-untyped-call]  # DeepDiff is typed in part

@@ -24,6 +24,7 @@ from deepdiff import DeepDiff
 
 from replay.archive import read
 from replay.compare import blinding
+from replay.compare.describing import STRICT
 from replay.compare.pairing import pair_by_sequence
 from replay.compare.state import Place, Scene, Side, Window
 from replay.compare.walk import walk_pair
@@ -85,16 +86,9 @@ def _described(left: Any, right: Any) -> int:
     found = DeepDiff(
         left,
         right,
-        ignore_order=False,
-        report_repetition=True,
-        threshold_to_diff_deeper=0,
-        ignore_numeric_type_changes=False,
-        ignore_string_type_changes=False,
-        ignore_type_subclasses=False,
+        **STRICT,
         max_passes=10_000_000,
         max_diffs=10_000_000,
-        cache_size=0,
-        log_frequency_in_sec=0,
         view="tree",
     )
     return sum(len(level) for level in found.values())
