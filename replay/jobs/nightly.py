@@ -34,7 +34,7 @@ from replay.evidence import read as read_ledger
 from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives
 from replay.jobs.replaying import Order, known_lines, replay_archive
 from replay.model import UsageError
-from replay.model.toml import parse_toml
+from replay.model.toml import line_of_key, parse_toml
 from replay.report import html, json_text, junit, table
 from replay.workspace.files import write_whole
 
@@ -99,7 +99,7 @@ def load_plan(path: Path) -> Plan:
     told = parse_toml(text, str(path), UsageError)
     for key in told:
         if key not in _KNOWN:
-            raise UsageError(f"{path}, line {_line(text, key)}: unknown key {key!r}; known are {', '.join(sorted(_KNOWN))}")
+            raise UsageError(f"{path}, line {line_of_key(text, key, 1)}: unknown key {key!r}; known are {', '.join(sorted(_KNOWN))}")
     for key in _NEEDED:
         if key not in told:
             raise UsageError(f"{path}: {key} is missing; a night needs {', '.join(_NEEDED)}")
@@ -205,14 +205,9 @@ def _judged_night(plan: Plan, basis: Basis, folder: Path, now: dt.datetime, prog
 def _expect_types(path: Path, text: str, told: Mapping[str, Any]) -> None:
     for key in _TEXTS:
         if not isinstance(told.get(key, ""), str):
-            raise UsageError(f"{path}, line {_line(text, key)}: {key} must be a text")
+            raise UsageError(f"{path}, line {line_of_key(text, key, 1)}: {key} must be a text")
     if isinstance(told.get("seed", 0), bool) or not isinstance(told.get("seed", 0), int):
-        raise UsageError(f"{path}, line {_line(text, 'seed')}: seed must be a whole number")
+        raise UsageError(f"{path}, line {line_of_key(text, 'seed', 1)}: seed must be a whole number")
     allow = told.get("allow", [])
     if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
-        raise UsageError(f"{path}, line {_line(text, 'allow')}: allow must be a list of texts")
-
-
-def _line(text: str, key: str) -> int:
-    names = (line.split("=", 1)[0].strip().strip("\"'[] ") for line in text.splitlines())
-    return next((number for number, name in enumerate(names, 1) if name == key), 1)
+        raise UsageError(f"{path}, line {line_of_key(text, 'allow', 1)}: allow must be a list of texts")

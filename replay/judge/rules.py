@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from replay.judge import paths
 from replay.model import DifferenceClass, Finding, Rule, RuleError, Verdict
-from replay.model.toml import parse_toml
+from replay.model.toml import line_of_key, parse_toml
 
 _KEYS: Final = frozenset({"id", "route", "path", "kinds", "class", "check", "verdict", "reason", "owner", "until", "tolerance"})
 _NEEDED: Final = ("id", "verdict", "reason", "owner", "until")
@@ -76,7 +76,7 @@ def load_rules(text: str, source: str) -> RuleSet:
     document = parse_toml(text, source, RuleError)
     for key in document:
         if key not in {"format", "rule"}:
-            raise RuleError(f"{source}, line {_line_of(text, key, 0)}: unknown key {key!r}; known are format and rule")
+            raise RuleError(f"{source}, line {line_of_key(text, key, 0)}: unknown key {key!r}; known are format and rule")
     if document.get("format", 1) != 1:
         raise RuleError(f"{source}: format {document['format']!r} is not known to this version; it reads format 1")
     rows = document.get("rule", [])
@@ -97,18 +97,20 @@ def _rule(row: dict[str, Any], line: int, text: str, source: str) -> Rule:
     here = f"{source}, line {line}"
     for key in row:
         if key not in _KEYS:
-            raise RuleError(f"{source}, line {_line_of(text, key, line)}: unknown key {key!r} in a rule; known are {', '.join(sorted(_KEYS))}")
+            raise RuleError(
+                f"{source}, line {line_of_key(text, key, line)}: unknown key {key!r} in a rule; known are {', '.join(sorted(_KEYS))}"
+            )
     for key in _NEEDED:
         if key not in row:
             raise RuleError(f"{here}: the rule has no {key}; every rule needs {', '.join(_NEEDED)}")
     for key in ("id", "verdict", "reason", "owner", "route", "path", "check"):
         if not isinstance(row.get(key, "*"), str) or not row.get(key, "*").strip():
-            raise RuleError(f"{source}, line {_line_of(text, key, line)}: {key} must be a text that says something")
+            raise RuleError(f"{source}, line {line_of_key(text, key, line)}: {key} must be a text that says something")
     if row["verdict"] not in _VERDICTS:
         raise RuleError(f"{here}: verdict {row['verdict']!r} is none of {', '.join(_VERDICTS)}")
     until = row["until"]
     if isinstance(until, dt.datetime) or not isinstance(until, dt.date):
-        raise RuleError(f"{source}, line {_line_of(text, 'until', line)}: until must be a date such as 2027-03-31, without quotes")
+        raise RuleError(f"{source}, line {line_of_key(text, 'until', line)}: until must be a date such as 2027-03-31, without quotes")
     difference = row.get("class")
     if difference is not None and difference not in list(DifferenceClass):
         raise RuleError(f"{here}: class {difference!r} is none of {', '.join(DifferenceClass)}")
@@ -135,14 +137,6 @@ def _rule(row: dict[str, Any], line: int, text: str, source: str) -> Rule:
         tolerance=None if tolerance is None else float(tolerance),
         line=line,
     )
-
-
-def _line_of(text: str, key: str, after: int) -> int:
-    for number, line in enumerate(text.splitlines(), 1):
-        name = line.split("=", 1)[0].strip().strip("[]\"' ")
-        if number >= after and name == key:
-            return number
-    return after
 
 
 def _until(rule: Rule) -> dt.date:

@@ -24,3 +24,11 @@ def parse_toml(text: str, source: str, wrong: type[ParityError]) -> dict[str, An
         raise wrong(f"{source}: is no valid TOML: {told}") from error
     except RecursionError as error:
         raise wrong(f"{source}: is nested too deeply to be read") from error
+
+
+def line_of_key(text: str, key: str, after: int) -> int:
+    """Find the line (from 1), *after* or later, on which a key or a header of that name stands; *after* where it can't be seen."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if number >= after and line.split("=", 1)[0].strip().strip("[]\"' ") == key:
+            return number
+    return after
