@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from replay.model import (
     RECORD_TYPES,
+    Answered,
     Attachment,
     Chunks,
     End,
@@ -69,7 +70,7 @@ class Tally:
 
 def redactions_of(record: Record) -> tuple[Redaction, ...]:
     """Give the spans of a record that were replaced before it was written."""
-    return record.redactions if isinstance(record, Opened | Chunks | Ended) else ()
+    return record.redactions if isinstance(record, Opened | Answered | Chunks | Ended | WorkspaceChange | Attachment) else ()
 
 
 def events_of(record: Record) -> Iterator[tuple[int, int]]:
@@ -79,7 +80,7 @@ def events_of(record: Record) -> Iterator[tuple[int, int]]:
     A gap of reason `not written` with a count stands for that many numbers from its own on; a snapshot for the two it lies between.
     """
     match record:
-        case Opened() | WorkspaceChange() | Attachment() | ProviderCall() | End():
+        case Opened() | Answered() | WorkspaceChange() | Attachment() | ProviderCall() | End():
             yield record.event, record.event
         case Chunks():
             yield from ((chunk.event, chunk.event) for chunk in record.chunks)

@@ -1,9 +1,10 @@
 """
 Joining records to exchanges; pure.
 
-An exchange stands on disk as `Opened`, any number of `Chunks`, and `Ended`. Nothing disappears here: what was opened and has no end, or
-has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one. An exchange of which a part
-could not be written, or may have stood in a damaged block, is no whole exchange either: its body would look shorter than it was.
+An exchange stands on disk as `Opened`, perhaps `Answered`, any number of `Chunks`, and `Ended`. Nothing disappears here: what was opened
+and has no end, or has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one. An exchange
+of which a part could not be written, or may have stood in a damaged block, is no whole exchange either: its body would look shorter than
+it was.
 """
 
 from collections import defaultdict
@@ -12,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from replay.model import (
+    Answered,
     ArchiveError,
     Chunk,
     Chunks,
@@ -44,6 +46,7 @@ def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = ())
     """
     opened: dict[int, Opened] = {}
     ended: dict[int, Ended] = {}
+    answered: set[int] = set()
     chunks: defaultdict[int, list[Chunks]] = defaultdict(list)
     gaps: list[Gap] = []
     for record in records:
@@ -52,6 +55,8 @@ def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = ())
                 _once(opened, record, "opened")
             case Ended():
                 _once(ended, record, "ended")
+            case Answered():
+                answered.add(record.exchange)
             case Chunks():
                 chunks[record.exchange].append(record)
             case Gap():
@@ -61,7 +66,8 @@ def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = ())
     torn = {number for number in whole if _may_lack_chunks(opened[number], ended[number], lost_events)}
     gaps += [Gap(GapReason.CUT, opened[number].event, number, detail="a damaged block may have held chunks of it") for number in sorted(torn)]
     exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in whole if number not in torn)
-    return Joined(exchanges, (*gaps, *cut({number: record.event for number, record in opened.items()}, chunks.keys(), ended.keys(), gaps)))
+    heads = {number: record.event for number, record in opened.items()}
+    return Joined(exchanges, (*gaps, *cut(heads, chunks.keys() | answered, ended.keys(), gaps)))
 
 
 def cut(opened: Mapping[int, int], chunked: AbstractSet[int], ended: AbstractSet[int], gaps: Iterable[Gap]) -> Iterator[Gap]:
@@ -80,7 +86,7 @@ def cut(opened: Mapping[int, int], chunked: AbstractSet[int], ended: AbstractSet
 
 
 def _may_lack_chunks(opened: Opened, ended: Ended, lost_events: Sequence[tuple[int, int]]) -> bool:
-    return ended.streamed and any(first < ended.event and last > opened.event for first, last in lost_events)
+    return (ended.streamed or ended.request_streamed) and any(first < ended.event and last > opened.event for first, last in lost_events)
 
 
 def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str) -> None:
@@ -90,11 +96,16 @@ def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str
 
 
 def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
-    chunks = tuple(chunk for run in runs for chunk in run.chunks)
+    # a chunk may be written later than one that came after it: a secret can lie across its end
+    chunks, sent = (
+        tuple(sorted((chunk for run in runs if run.side == side for chunk in run.chunks), key=lambda chunk: chunk.event))
+        for side in ("response", "request")
+    )
     redactions: tuple[Redaction, ...] = sum((run.redactions for run in runs), opened.redactions)
+    body = b"".join(chunk.data for chunk in sent) if ended.request_streamed else ended.request_body
     return Exchange(
         id=opened.exchange,
-        request=replace(opened.request, body=ended.request_body, trailers=ended.request_trailers),
+        request=replace(opened.request, body=body, trailers=ended.request_trailers),
         outcome=_outcome(ended, chunks),
         connection=opened.connection if ended.server_connection is None else replace(opened.connection, server=ended.server_connection),
         opened_event=opened.event,
@@ -107,6 +118,7 @@ def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
         request_ended_at=ended.request_ended_at,
         first_byte_at=ended.first_byte_at,
         chunks=chunks,
+        request_chunks=sent,
         redactions=redactions + ended.redactions,
         note=ended.note,
         opaque=ended.opaque,

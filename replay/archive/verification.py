@@ -17,6 +17,7 @@ from replay.archive.joining import cut
 from replay.archive.numbering import EventNumbers
 from replay.archive.reading import Archive, file_digest, read
 from replay.model import (
+    Answered,
     ArchiveError,
     Attachment,
     Chunks,
@@ -149,7 +150,7 @@ class _Look:
                 if record.exchange in self._opened:
                     self._twice.append(f"exchange {record.exchange} was opened twice")
                 self._opened[record.exchange] = record.event
-            case Chunks():
+            case Chunks() | Answered():
                 self._chunked.add(record.exchange)
             case Ended():
                 if record.exchange in self._ended:
@@ -207,7 +208,9 @@ def _places(record: Record) -> Iterator[tuple[int | None, str, bytes]]:
         case WorkspaceChange():
             yield None, "workspace", record.content or b""
         case Attachment(exchange=number):
-            yield number, "attachment", record.content
+            yield number, "attachment", record.content or b""
+        case Answered(exchange=number):
+            yield from _header_places(number, "response.header", record.response.headers)
         case ProviderCall():
             yield None, "provider.request", record.request
             yield None, "provider.response", record.response

@@ -4,9 +4,6 @@ from mitmproxy import http
 
 from replay.model import Connection, EndReason, Header, Request, Response
 
-STREAMS = (b"text/event-stream", b"application/x-ndjson")
-"""Media types that are passed on chunk by chunk."""
-
 
 def head_of(flow: http.HTTPFlow) -> Request:
     """Give the request of a flow as it stands before its body has come."""
@@ -36,11 +33,6 @@ def connection_of(flow: http.HTTPFlow) -> Connection:
     """Give the client's side of the connection; the server's is only known in the end."""
     peer = flow.client_conn.peername
     return Connection(client=flow.client_conn.id, peer=f"{peer[0]}:{peer[1]}" if peer else None)
-
-
-def is_stream(response: http.Response) -> bool:
-    """Whether an answer must be passed on at once instead of being gathered first."""
-    return any(value.split(b";", 1)[0].strip().lower() in STREAMS for name, value in response.headers.fields if name.lower() == b"content-type")
 
 
 def end_of(error: str, *, requested: bool, answered: bool) -> EndReason:

@@ -25,11 +25,11 @@ from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from replay.capture.flows import connection_of, end_of, head_of, is_stream, response_of, rest_of
+from replay.capture.flows import connection_of, end_of, head_of, response_of, rest_of
 from replay.capture.installation import key_path, load_key
 from replay.capture.journal import Journal
 from replay.capture.options import check_listeners, default_folder, describe, lane_of, may_write, name_archive
-from replay.model import Chunk, Chunks, Ended, EndReason, Gap, GapReason, NoResponse, Opened, Outcome, ParityError, Record, UsageError
+from replay.model import Chunk, Chunks, Ended, EndReason, Gap, GapReason, NoResponse, Opened, Outcome, ParityError, Record, UsageError, is_stream
 from replay.redact import Redactor
 from replay.routes import match
 from replay.workspace import copy_workspace
@@ -231,7 +231,7 @@ class Recorder:
         opened = self._open.get(flow.id)
         if opened is None or flow.response is None:
             return
-        opened.streamed = is_stream(flow.response)
+        opened.streamed = is_stream(flow.response.headers.fields)
         opened.headers_event = next(self._events)
         if opened.streamed:
             flow.response.stream = functools.partial(self._tee, flow.id)

@@ -34,6 +34,8 @@ from replay.model.judgement import (
 )
 from replay.model.traffic import (
     RECORD_TYPES,
+    STREAM_TYPES,
+    Answered,
     Attachment,
     Binding,
     Chunk,
@@ -55,18 +57,22 @@ from replay.model.traffic import (
     Redaction,
     Request,
     Response,
+    Side,
     SnapshotRecord,
     Statistics,
     Wait,
     WorkspaceChange,
+    is_stream,
 )
 
 __all__ = [
     "ABSENT",
     "DOMAINS",
     "RECORD_TYPES",
+    "STREAM_TYPES",
     "Absent",
     "Answer",
+    "Answered",
     "Answers",
     "ArchiveError",
     "Attachment",
@@ -103,6 +109,7 @@ __all__ = [
     "Response",
     "Rule",
     "RuleError",
+    "Side",
     "SnapshotRecord",
     "Statistics",
     "Subject",
@@ -111,4 +118,5 @@ __all__ = [
     "Wait",
     "Witness",
     "WorkspaceChange",
+    "is_stream",
 ]

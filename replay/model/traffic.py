@@ -6,8 +6,9 @@ How this works
 The recorder numbers what it sees in one sequence of *event numbers* (from 1, without holes): opened, response headers, chunk,
 ended, snapshot, file changed. Order is read from these numbers, never from wall clock. An exchange's id is its start order, from 1.
 
-On disk an exchange is three kinds of records, so that a stream of six hours is on disk while it runs: `Opened` (the request's
-head, at once), `Chunks` (runs of stream chunks), `Ended` (the rest). A reader joins them into one `Exchange`.
+On disk an exchange is up to four kinds of records, so that a stream of six hours is on disk while it runs: `Opened` (the request's
+head, at once), `Answered` (the answer's head, where its body is handed on in chunks), `Chunks` (runs of chunks, of either side), `Ended`
+(the rest). A reader joins them into one `Exchange`.
 In an observed archive, an exchange bears the id of the recorded exchange that it repeats.
 
 Times are seconds since the epoch (wall clock) as floats. They are for people and for measuring, not for order.
@@ -15,9 +16,15 @@ Times are seconds since the epoch (wall clock) as floats. They are for people an
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, Literal
 
 type Header = tuple[bytes, bytes]
 """A header as it was on the wire: name in its case, value undecoded."""
+
+type Side = Literal["request", "response"]
+
+STREAM_TYPES: Final = (b"text/event-stream", b"application/x-ndjson")
+"""Media types whose chunks and their times are a part of the answer; any other body may come in chunks only because it is big."""
 
 
 class EndReason(StrEnum):
@@ -39,6 +46,10 @@ class GapReason(StrEnum):
     CUT = "cut"
     """Opened, but its end is not in the archive (recorder killed)."""
     NOT_WRITTEN = "not written"
+    SHED = "shed"
+    """The recorder could not keep up and left it out, as it was told to: a body, or a whole exchange."""
+    SAMPLED = "sampled out"
+    """Left out on purpose by the recorder's sampling."""
     SKIPPED = "skipped"
     UNSAFE = "unsafe"
     """Acts on the outside world and was not allowed by name."""
@@ -159,7 +170,9 @@ class Exchange:
     first_byte_at: float | None = None
     """When the first byte of the response came."""
     chunks: tuple[Chunk, ...] = ()
-    """Empty where the body was not streamed; the body holds it whole then."""
+    """The answer's, as they came; empty where its body was gathered first. `outcome` holds the body whole either way."""
+    request_chunks: tuple[Chunk, ...] = ()
+    """The request's, likewise."""
     redactions: tuple[Redaction, ...] = ()
     note: str = ""
     """What the recorder has to say about it, for instance that the cut is the proxy's."""
@@ -173,8 +186,8 @@ class Exchange:
 
     @property
     def streamed(self) -> bool:
-        """Whether the body was kept in chunks."""
-        return bool(self.chunks)
+        """Whether the answer is a stream: its chunks and their times are a part of it, and not only its size."""
+        return isinstance(self.outcome, Response) and (bool(self.chunks) or self.outcome.body is None) and is_stream(self.outcome.headers)
 
 
 # --- records: what an archive holds ---
@@ -195,11 +208,25 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The head of an answer whose body follows in chunks, written at once: so it is known also where the end is not."""
+
+    exchange: int
+    event: int
+    """The same number as `Ended.headers_event`."""
+    at: float
+    response: Response
+    """Its body is None here."""
+    redactions: tuple[Redaction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Chunks:
-    """A run of stream chunks of one exchange, in order."""
+    """A run of body chunks of one exchange and one side, in order."""
 
     exchange: int
     chunks: tuple[Chunk, ...]
+    side: Side = "response"
     redactions: tuple[Redaction, ...] = ()
 
 
@@ -212,14 +239,18 @@ class Ended:
     at: float
     end: EndReason
     outcome: Outcome
-    """A streamed response's body is None here; the chunks hold it."""
+    """The body of a response that came in chunks is None here; the chunks hold it."""
     request_body: bytes | None
+    """None where it came in chunks (`request_streamed`), or was not seen."""
     request_trailers: tuple[Header, ...] = ()
     server_connection: str | None = None
     headers_event: int | None = None
     request_ended_at: float | None = None
     first_byte_at: float | None = None
     streamed: bool = False
+    """Whether the answer's body is in chunks."""
+    request_streamed: bool = False
+    """Whether the request's body is in chunks, all of them."""
     redactions: tuple[Redaction, ...] = ()
     note: str = ""
     opaque: bytes = b""
@@ -248,38 +279,62 @@ class SnapshotRecord:
     files: int
     bytes: int
     digest: str
+    """SHA-256 of the file as it lies on disk."""
     left_out: tuple[str, ...] = ()
-    """What was not taken, in words, such as `.secrets/secrets.enc: secret`."""
+    """What was not taken, in words, such as `.daemon/logs: the daemon's log`."""
+    taken_at: Literal["start", "rotation", "seal"] = "start"
+    at: float = 0.0
+    """When it was begun."""
+    duration_ms: float = 0.0
+    """How long copying, redacting and packing took."""
+    changed_meanwhile: tuple[str, ...] = ()
+    """Files that were written while they were copied: their state lies somewhere between the two event numbers."""
+    replaced: dict[str, int] = field(default_factory=dict)
+    """How many secrets were replaced in it, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceChange:
-    """A workspace file that changed while recording (declared; written from a later format on)."""
+    """A workspace file that changed while recording."""
 
     event: int
     at: float
+    """When it was noticed."""
     path: str
+    """Inside the workspace, with slashes."""
     digest: str | None
+    """SHA-256 of the content as it was found, before redaction; None where the file is gone."""
     content: bytes | None
+    """None: the file is gone, or was left out (`note` says why)."""
+    modified_at: float | None = None
+    """The file's own time of change; None where it is gone."""
+    redactions: tuple[Redaction, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that a request names (declared; written from a later format on)."""
+    """A file that a request names, as it was found when the request had come."""
 
     event: int
     exchange: int
     path: str
-    digest: str
-    content: bytes
+    """As the request names it."""
+    digest: str | None
+    """SHA-256 of the content as it was found, before redaction."""
+    content: bytes | None
+    """None: left out (`note` says why, such as `outside the allowed roots`)."""
+    redactions: tuple[Redaction, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Counts of the recorder or player about itself."""
+    """What the recorder or player says of itself."""
 
     at: float
-    values: dict[str, int] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    """By name, with its unit as suffix: `hook_p99_us`, `queue_bytes_max`, `written_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,10 +391,13 @@ class End:
     event: int
     at: float
     reason: str
+    cut: bool = False
+    """Whether the recorder ended before it could say so: what came last may lack."""
 
 
 type Record = (
     Opened
+    | Answered
     | Chunks
     | Ended
     | Gap
@@ -356,6 +414,7 @@ type Record = (
 
 RECORD_TYPES: dict[str, type] = {
     "opened": Opened,
+    "answered": Answered,
     "chunks": Chunks,
     "exchange": Ended,
     "gap": Gap,
@@ -370,6 +429,12 @@ RECORD_TYPES: dict[str, type] = {
     "end": End,
 }
 """Name on disk and the value it holds."""
+
+
+def is_stream(headers: tuple[Header, ...]) -> bool:
+    """Whether an answer with these headers is of a streaming media type."""
+    value = _first(headers, b"content-type")
+    return value is not None and value.split(b";", 1)[0].strip().lower() in STREAM_TYPES
 
 
 def _first(headers: tuple[Header, ...], name: bytes) -> bytes | None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from replay.content import Event, read_events
 from replay.identity import Bindings, learn, learn_pair
-from replay.model import Binding, EndReason, NoResponse, Outcome, Response
+from replay.model import STREAM_TYPES, Binding, EndReason, NoResponse, Outcome, Response
 from replay.plan import Step
 from replay.play.link import Link
 from replay.play.observed import Observation
@@ -30,7 +30,6 @@ LEFT: Final = frozenset({EndReason.CLIENT_LEFT, EndReason.PROXY_STOPPED, EndReas
 """How a recorded exchange ended where its answer did not end by itself."""
 
 _EVENTS: Final = b"text/event-stream"
-_STREAMS: Final = (_EVENTS, b"application/x-ndjson")
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
@@ -166,7 +165,7 @@ class Conversation:
             observation.first_byte_at = now
         if answer.head_whole and observation.headers_event is None:
             media = next((value for name, value in answer.headers if name.lower() == b"content-type"), b"").lower()
-            observation.head(now, streamed=media.startswith(_STREAMS))
+            observation.head(now, streamed=media.startswith(STREAM_TYPES))
             self._has_events = media.startswith(_EVENTS)
             self._learn_head()
             self.begun = True

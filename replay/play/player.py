@@ -101,7 +101,7 @@ class Player:
         self.counts["connections"] = sum(link.opened for link in self._all_links)
         self.counts["bindings"] = len(self._bindings)
         self.counts["contradictions"] = len(self._bindings.contradictions)
-        self._observed.append(Statistics(self._clock(), dict(self.counts)))
+        self._observed.append(Statistics(self._clock(), {name: float(count) for name, count in self.counts.items()}))
         seen = len(self._observed.ended) + len(self._observed.gaps)
         assert seen == self._plan.planned, f"{self._plan.planned} planned, but {seen} observed or gaps"
         return self._over is None

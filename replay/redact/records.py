@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from replay.model import Chunks, Ended, Gap, NoResponse, Opened, Record, Redaction, Response
+from replay.model import Answered, Chunks, Ended, Gap, NoResponse, Opened, Record, Redaction, Response
 from replay.redact.redactor import Redactor
 
 
@@ -15,6 +15,9 @@ def redact_record(redactor: Redactor, record: Record, route: str) -> Record:
     if isinstance(record, Opened):
         request, redactions = redactor.request(record.request, route)
         return replace(record, request=request, redactions=(*record.redactions, *redactions))
+    if isinstance(record, Answered):
+        response, redactions = redactor.response(record.response, route)
+        return replace(record, response=response, redactions=(*record.redactions, *redactions))
     if isinstance(record, Chunks):
         return _chunks(redactor, record)
     if isinstance(record, Ended):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from replay.archive.codec import BODY_BYTES, Body, SegmentHead, decode, digest_of, encode, reference
 from replay.model import (
     RECORD_TYPES,
+    Answered,
     ArchiveError,
     Attachment,
     Binding,
@@ -46,11 +47,21 @@ _MAYBE_OCTETS = st.none() | _OCTETS
 _MAYBE_WHOLE = st.none() | _WHOLE
 _MAYBE_TIME = st.none() | _TIME
 _MAYBE_TEXT = st.none() | _TEXT
+_TEXTS = st.lists(_TEXT, max_size=3).map(tuple)
 _REQUEST = st.builds(Request, _OCTETS, _OCTETS, _OCTETS, _HEADERS, _MAYBE_OCTETS, _HEADERS)
 _OUTCOME = st.builds(Response, _OCTETS, _WHOLE, _OCTETS, _HEADERS, _MAYBE_OCTETS, _HEADERS) | st.builds(NoResponse, _TEXT)
 _RECORDS: dict[str, st.SearchStrategy[Record]] = {
     "opened": st.builds(Opened, _WHOLE, _WHOLE, _TIME, st.builds(Connection, _TEXT, _MAYBE_TEXT, _MAYBE_TEXT), _REQUEST, _TEXT, _REDACTIONS),
-    "chunks": st.builds(Chunks, _WHOLE, st.lists(st.builds(Chunk, _WHOLE, _TIME, _OCTETS), max_size=4).map(tuple), _REDACTIONS),
+    "answered": st.builds(
+        Answered, _WHOLE, _WHOLE, _TIME, st.builds(Response, _OCTETS, _WHOLE, _OCTETS, _HEADERS, st.none(), _HEADERS), _REDACTIONS
+    ),
+    "chunks": st.builds(
+        Chunks,
+        _WHOLE,
+        st.lists(st.builds(Chunk, _WHOLE, _TIME, _OCTETS), max_size=4).map(tuple),
+        st.sampled_from(["request", "response"]),
+        _REDACTIONS,
+    ),
     "exchange": st.builds(
         Ended,
         exchange=_WHOLE,
@@ -65,20 +76,36 @@ _RECORDS: dict[str, st.SearchStrategy[Record]] = {
         request_ended_at=_MAYBE_TIME,
         first_byte_at=_MAYBE_TIME,
         streamed=st.booleans(),
+        request_streamed=st.booleans(),
         redactions=_REDACTIONS,
         note=_TEXT,
         opaque=_OCTETS,
     ),
     "gap": st.builds(Gap, st.sampled_from(GapReason), _MAYBE_WHOLE, _MAYBE_WHOLE, _WHOLE, _TEXT),
-    "snapshot": st.builds(SnapshotRecord, _TEXT, _WHOLE, _WHOLE, _TEXT, _WHOLE, _WHOLE, _TEXT, st.lists(_TEXT, max_size=3).map(tuple)),
-    "workspace": st.builds(WorkspaceChange, _WHOLE, _TIME, _TEXT, _MAYBE_TEXT, _MAYBE_OCTETS),
-    "attachment": st.builds(Attachment, _WHOLE, _WHOLE, _TEXT, _TEXT, _OCTETS),
-    "statistics": st.builds(Statistics, _TIME, st.dictionaries(_TEXT, _WHOLE, max_size=3)),
+    "snapshot": st.builds(
+        SnapshotRecord,
+        file=_TEXT,
+        event_before=_WHOLE,
+        event_after=_WHOLE,
+        workspace=_TEXT,
+        files=_WHOLE,
+        bytes=_WHOLE,
+        digest=_TEXT,
+        left_out=_TEXTS,
+        taken_at=st.sampled_from(["start", "rotation", "seal"]),
+        at=_TIME,
+        duration_ms=_TIME,
+        changed_meanwhile=_TEXTS,
+        replaced=st.dictionaries(_TEXT, _WHOLE, max_size=3),
+    ),
+    "workspace": st.builds(WorkspaceChange, _WHOLE, _TIME, _TEXT, _MAYBE_TEXT, _MAYBE_OCTETS, _MAYBE_TIME, _REDACTIONS, _TEXT),
+    "attachment": st.builds(Attachment, _WHOLE, _WHOLE, _TEXT, _MAYBE_TEXT, _MAYBE_OCTETS, _REDACTIONS, _TEXT),
+    "statistics": st.builds(Statistics, _TIME, st.dictionaries(_TEXT, _TIME, max_size=3)),
     "binding": st.builds(Binding, _TEXT, _TEXT, _TEXT, _WHOLE, _TEXT),
     "wait": st.builds(Wait, _WHOLE, _TEXT, _TIME, _TEXT, _TEXT),
     "provider": st.builds(ProviderCall, _WHOLE, _TIME, _TEXT, _OCTETS, _OCTETS, _TEXT),
     "daemon": st.builds(DaemonRecord, _TIME, _TEXT, _TEXT, _TEXT),
-    "end": st.builds(End, _WHOLE, _TIME, _TEXT),
+    "end": st.builds(End, _WHOLE, _TIME, _TEXT, st.booleans()),
 }
 _GAP = {"type": "gap", "reason": "cut", "event": 1, "exchange": None, "count": 1, "detail": ""}
 
@@ -199,7 +226,7 @@ def test_deep_nesting_is_refused() -> None:
         Chunks(1, [Chunk(1, 1.0, b"")]),  # type: ignore[arg-type]
         Chunks(1, (Chunk(1, 1.0, bytearray(b"a")),)),  # type: ignore[arg-type]
         Gap("cut"),  # type: ignore[arg-type]
-        Statistics(1.0, {"a": 1.5}),  # type: ignore[dict-item]
+        Statistics(1.0, {"a": "1"}),  # type: ignore[dict-item]
         Request(b"", b"", b"", ()),
     ],
 )
