@@ -1,7 +1,7 @@
-"""Bring flow files in and send them out."""
+"""Bring other tools' files in and send them out: mitmproxy's flow files, and HAR."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from replay.archive import read
 from replay.model import UsageError
 from replay.redact import Redactor
 
+_HAR: Final = {".har", ".zhar"}
 _HOW_TO_LOOK: Final = (
     "look at it with `mitmweb -n -r {path}` (never with a reverse: mode, which rewrites what it loads); "
     "of a judged run, `~marker red` in its search shows what is open"
@@ -27,7 +28,7 @@ def bring_in(
     progress: Callable[[str, int, int], None],
 ) -> str:
     """
-    Make an archive of a flow file, and say what became of it.
+    Make an archive of a flow file or a HAR (`.har`, `.zhar`), and say what became of it.
 
     Raises:
         ParityError: the source is damaged or none, or the destination is taken.
@@ -36,19 +37,18 @@ def bring_in(
     from replay.capture.installation import key_path, load_key
     from replay.interop.mitm import import_mitm
 
-    if source.suffix == ".har":
-        raise UsageError(f"{source}: HAR files are not read yet; only .mitm (also .xz, .gz, .zst)")
+    if source.suffix.lower() in _HAR and snapshot is not None:
+        raise UsageError(f"{source}: a HAR is imported without a snapshot; name the state when it is replayed (`replay --state {snapshot}`)")
     progress("importing", 0, 1)
     redactor = Redactor(load_key(key_path(os.environ))) if redact else None
+    if source.suffix.lower() in _HAR:
+        return _bring_in_har(source, destination, first=first, redactor=redactor)
     made = import_mitm(source, destination, first=first, redactor=redactor, snapshot=snapshot, workspace=workspace)
     parts = [f"{made.exchanges} exchanges of {made.flows} flows → {made.archive}"]
     if made.left_out:
         parts.append(f"{made.left_out} left out (--first)")
     parts.extend(f"{count} {kind} flows are no HTTP: kept as a gap" for kind, count in sorted(made.others.items()))
-    if redact:
-        parts.append(f"{sum(made.redactions.values())} spans redacted")
-    else:
-        parts.append("nothing redacted (--redact replaces credentials)")
+    parts.append(_redaction(redactor, made.redactions))
     if made.snapshot_files is not None:
         parts.append(f"snapshot of {made.snapshot_files} files attached")
     return " · ".join(parts)
@@ -56,7 +56,7 @@ def bring_in(
 
 def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
     """
-    Write an archive or a judged run as a flow file, and say how to look at it.
+    Write an archive as a flow file or a HAR, or a judged run as a flow file, and say how to look at it.
 
     Raises:
         ParityError: the source is neither, or the destination is taken.
@@ -64,8 +64,10 @@ def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
     """
     from replay.interop.mitm import export_mitm, export_run
 
-    if destination.suffix == ".har":
-        raise UsageError(f"{destination}: HAR files are not written yet; only .mitm")
+    if destination.suffix.lower() == ".har":
+        if runs.is_run(source):
+            raise UsageError(f"{source}: a judged run has no place in a HAR; export it to a .mitm, or one of its archives to the .har")
+        return _send_out_har(source, destination, salvage=salvage)
     if runs.is_run(source):
         run = runs.load(source)
         recorded = read(Path(os.path.normpath(source / run.recorded.path)), salvage=salvage or run.recorded.salvaged)
@@ -74,3 +76,34 @@ def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
     else:
         count = export_mitm(read(source, salvage=salvage), destination)
     return f"{count} flows → {destination}; " + _HOW_TO_LOOK.format(path=destination)
+
+
+def _bring_in_har(source: Path, destination: Path, *, first: int | None, redactor: Redactor | None) -> str:
+    from replay.interop.har import import_har
+
+    made = import_har(source, destination, first=first, redactor=redactor)
+    parts = [f"{made.exchanges} exchanges of {made.entries} entries → {made.archive}"]
+    if made.own:
+        parts.append("an export of ours: ids and event numbers as recorded")
+    if made.left_out:
+        parts.append(f"{made.left_out} left out (--first)")
+    parts.extend(f"{count} {what} are no exchanges: kept as a gap" for what, count in sorted(made.skipped.items()))
+    if made.lanes.keys() - {"daemon"}:
+        parts.append("lanes: " + ", ".join(f"{lane} {count}" for lane, count in sorted(made.lanes.items(), key=lambda row: -row[1])))
+    parts.append(_redaction(redactor, made.redactions))
+    lost = [f"  {count} × {what}" for what, count in sorted(made.losses.items(), key=lambda row: -row[1])]
+    return "\n".join([" · ".join(parts), *(["what the HAR does not say (noted on each exchange):", *lost] if lost else [])])
+
+
+def _send_out_har(source: Path, destination: Path, *, salvage: bool) -> str:
+    from replay.interop.har import export_har
+
+    made = export_har(read(source, salvage=salvage), destination)
+    parts = [f"{made.entries} entries → {destination}; any browser's network panel opens it, and `signet-parity import` brings it back"]
+    if made.left_out:
+        parts.append("not in a HAR: " + ", ".join(f"{count} {kind}" for kind, count in sorted(made.left_out.items())))
+    return " · ".join(parts)
+
+
+def _redaction(redactor: Redactor | None, found: Mapping[str, int]) -> str:
+    return f"{sum(found.values())} spans redacted" if redactor else "nothing redacted (--redact replaces credentials)"
