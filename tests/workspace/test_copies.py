@@ -1,6 +1,7 @@
 """A consistent copy of a workspace."""
 
 import os
+import shutil
 import socket
 import sqlite3
 from contextlib import closing
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from replay.model import UsageError
-from replay.workspace import copy_workspace
+from replay.model import ParityError, UsageError
+from replay.workspace import CopyLimitError, CopyLimits, copy_live, copy_workspace
 
 
 def fill(workspace: Path) -> None:
@@ -104,3 +105,47 @@ def test_bad_places_are_refused(tmp_path: Path) -> None:
         copy_workspace(source, source / "copy", with_secrets=False)
     with pytest.raises(UsageError, match="not empty"):
         copy_workspace(source, tmp_path, with_secrets=False)
+
+
+def test_limits_are_an_error_of_their_own(tmp_path: Path) -> None:
+    """A workspace that is too big or has too many files is not copied."""
+    fill(tmp_path / "source")
+    for number, limits in enumerate((CopyLimits(bytes_max=15), CopyLimits(files_max=1))):
+        with pytest.raises(CopyLimitError, match="raise the limit"):
+            copy_live(tmp_path / "source", tmp_path / str(number), with_secrets=False, limits=limits)
+
+
+def test_what_is_written_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changed after its copy, or keeps changing under it, is in the copy and is named; others are not."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a.md", "b.md", "c.md"):
+        (source / name).write_text(name)
+    real = shutil.copyfile
+
+    def writes_on(path: Path, target: Path) -> None:
+        real(path, target)
+        if path.name == "b.md":
+            with path.open("a") as file:
+                file.write("+")
+        if path.name == "c.md":
+            (source / "a.md").write_text("changed later")
+
+    monkeypatch.setattr(shutil, "copyfile", writes_on)
+    copied = copy_live(source, tmp_path / "copy", with_secrets=False, limits=CopyLimits())
+
+    assert copied.changed_meanwhile == ("a.md", "b.md")
+    assert names(tmp_path / "copy") == ["a.md", "b.md", "c.md"]
+    assert (copied.files, copied.left_out) == (3, ())
+
+
+def test_damaged_databases_are_left_out_but_not_the_main_one(tmp_path: Path) -> None:
+    """An old backup that can't be read is named and left out; without the main database there is no copy."""
+    source = tmp_path / "source"
+    (source / "memory").mkdir(parents=True)
+    (source / "memory/old.db").write_bytes(b"SQLite format 3\0" + b"\x07" * 4000)
+    (line,) = copy_workspace(source, tmp_path / "copy", with_secrets=False)
+    assert line.startswith("memory/old.db: ")
+    (source / "memory/old.db").rename(source / "memory/memories.db")
+    with pytest.raises(ParityError, match="can't be copied"):
+        copy_workspace(source, tmp_path / "other", with_secrets=False)
