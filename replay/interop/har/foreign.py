@@ -188,6 +188,9 @@ def _received(answer: Place, headers: tuple[Header, ...], *, no_body: bool, loss
             return b""
         losses.add(Loss.BODY)
         return None
+    if no_body:
+        losses.add(Loss.CACHED, f"{len(text.text())} characters")
+        return b""
     encoding = content.field("encoding").text("").lower()
     if encoding == "base64":
         body = text.base64()

@@ -24,6 +24,7 @@ class Loss(StrEnum):
     REQUEST_LENGTH = "the request's body is not as long as its Content-Length says"
     BODY = "the answer's body is not in the HAR"
     DECODED = "the answer's body is decoded, its Content-Encoding stands as it was sent"
+    CACHED = "an answer of this status has no body, the HAR shows what the browser had cached: left out"
     CUT = "the answer's body is shorter than the HAR says"
     LENGTH = "the answer's body is not as long as its Content-Length says"
     CHARSET = "the charset does not fit the text: its bytes are taken as UTF-8"
