@@ -64,11 +64,11 @@ def import_har(
     har = read_har_file(source, bytes_max=bytes_max)
     try:
         read = _read(har, first)
+        facts = _facts(source, har, read, redactor, first)
     except ArchiveError as error:
         raise ArchiveError(f"{source}: {error}; nothing was imported") from error
     redacted: Counter[str] = Counter()
     starts = [exchange.started_at for exchange in read.exchanges]
-    facts = _facts(source, har, read, redactor, first)
     with ArchiveWriter.create(destination, kind="recording", facts=facts, started_at=min(starts, default=None)) as writer:
         for exchange, record in order_records(read.exchanges):
             clean = redact_record(redactor, record, route_of(exchange.request).name) if redactor else record

@@ -67,7 +67,8 @@ def _parse(path: Path, data: bytes) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        what = "is cut, or damaged at its end" if error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated") else "is damaged"
+        at_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
+        what = "is cut" if at_end and error.msg != "Extra data" else "is damaged"
         raise ArchiveError(f"{path}: {what}: {error.msg} in line {error.lineno}, column {error.colno}; nothing was imported") from error
     except RecursionError as error:
         raise ArchiveError(f"{path}: is nested too deeply to be a HAR; nothing was imported") from error
