@@ -5,27 +5,35 @@ How this works
 --------------
 A folder (0700, files 0600) holds `manifest.json`, segments and snapshots. A segment is a row of *blocks*, each one standard zstd frame with
 a checksum (`zstd -dc` reads it anywhere) of whole msgpack maps, each with a `type` and the field names of a record of `replay.model`.
-Its first block says what it belongs to; a body over 256 kB stands once per segment in a block of its own and is referred to by digest.
+Its first block says what it belongs to; a body over 256 kB stands once per segment in a block of its own and is referred to by digest. Its
+last block is its index: where each other block is, with its digest. So a segment stands alone.
 
-The manifest is there from the start, unsealed. Sealing writes the index of blocks with their digests, and counts. So cutting anything
-anywhere is noticed, and what was written before can still be had, by `read(…, salvage=True)`: exactly the whole blocks.
+The manifest is there from the start, unsealed. Sealing lists the segments with the digests of their indexes, and counts. So cutting anything
+anywhere is noticed, and what was written before can still be had, by `read(…, salvage=True)`: exactly the whole blocks. Old segments may be
+dropped by retention; the manifest says which, and their event numbers are no holes.
 
-    shapes, codec      records ↔ msgpack           segments, salvaging     files of blocks, with and without an index
-    blocks             zstd frames                 writer, reading, disk   the two ends
-    manifest           manifest.json               joining, counts         records → exchanges, gaps, counts
-    packing            a folder → tar.zst          verification, numbering what is wrong with an archive
-    losses             failed writes → gaps        extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
+Where recipients are given, every block is encrypted to them, and the snapshots too (`encryption`); a reader brings a `Keyring`.
+
+    shapes, codec, formats    records ↔ msgpack, older formats     segments, open_segment    files of blocks, read and written
+    blocks, index             zstd frames, where they are          salvaging                 what is whole without a seal
+    encryption, keyring       blocks ↔ ciphertext, keys            writer, reading, disk     the two ends
+    manifest, retention       manifest.json, what was dropped      joining, counts           records → exchanges, gaps, counts
+    packing, snapshots        a folder → tar.zst[.enc]             verification, numbering   what is wrong with an archive
+    losses                    failed writes → gaps                 extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
 
 A gap of reason `not written` accounts for as many event numbers as it counts, from its event on. An exchange that one names is never given
 as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
-
-Format 0 is not frozen; encryption is declared by a suffix and refused.
 """
 
-from replay.archive.codec import FORMAT
+from replay.archive.encryption import LockedError
 from replay.archive.extraction import Extraction, Limits, extract
+from replay.archive.formats import FORMAT, NewerFormatError
 from replay.archive.joining import Joined
-from replay.archive.reading import Archive, is_archive, read
+from replay.archive.keyring import Key, Keyring, key_id, load_key, make_key, save_key
+from replay.archive.manifest import Dropped
+from replay.archive.packing import Packed, pack_snapshot
+from replay.archive.reading import Archive, CutError, is_archive, read
+from replay.archive.snapshots import SnapshotError
 from replay.archive.verification import LeftSecret, Verification, verify
 from replay.archive.writer import ArchiveWriter
 
@@ -33,13 +41,26 @@ __all__ = [
     "FORMAT",
     "Archive",
     "ArchiveWriter",
+    "CutError",
+    "Dropped",
     "Extraction",
     "Joined",
+    "Key",
+    "Keyring",
     "LeftSecret",
     "Limits",
+    "LockedError",
+    "NewerFormatError",
+    "Packed",
+    "SnapshotError",
     "Verification",
     "extract",
     "is_archive",
+    "key_id",
+    "load_key",
+    "make_key",
+    "pack_snapshot",
     "read",
+    "save_key",
     "verify",
 ]

@@ -2,10 +2,12 @@
 Blocks: standard zstd frames with a checksum, each holding whole entries.
 
 `zstd -dc` reads a segment anywhere, because a segment is nothing but such frames one after the other. A frame that is cut, or whose
-checksum is off, is never given out.
+checksum is off, is never given out. A closed segment ends with a *trailer*, a skippable frame that says where its index stands; what it
+says is only believed where the index agrees.
 """
 
 import hashlib
+import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +30,21 @@ RAW_BYTES_MAX: Final = 1 << 30
 """No block is bigger than this when unpacked: a file that claims to be is refused before it fills the memory."""
 
 _STEP_BYTES: Final = 1 << 20
+_TRAILER: Final = struct.Struct("<IIQ8s")
+_TRAILER_BEGIN: Final = struct.pack("<II", 0x184D2A5F, 16)
+_TRAILER_END: Final = b"parityix"
+TRAILER_BYTES: Final = _TRAILER.size
+
+
+def trailer(index: int) -> bytes:
+    """Give what stands at the very end of a closed segment; *index* is the offset of its last block."""
+    return _TRAILER_BEGIN + struct.pack("<Q8s", index, _TRAILER_END)
+
+
+def index_place(end: bytes) -> int | None:
+    """Give what the last bytes of a segment say of its index; None where they are no trailer."""
+    place = _TRAILER.unpack(end)[2] if len(end) == TRAILER_BYTES else 0
+    return place if end == trailer(place) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +97,19 @@ def decompress(frame: bytes) -> bytes:
 
 def walk(file: BinaryIO) -> Iterator[Frame | Tail]:
     """
-    Give each whole frame from the start of a file; where something else follows, a `Tail` comes last.
+    Give each whole frame from where a file stands; where something else follows than a trailer, a `Tail` comes last.
 
     After the first damage nothing more is given: what looks like a frame behind it may be a part of a recorded body.
     """
     offset, ahead = 0, b""
     while True:
+        ahead = _more(file, ahead)
+        if not ahead:
+            return
+        if ahead.startswith(_TRAILER_BEGIN):
+            if index_place(ahead + file.read(1)) is None:
+                yield Tail(offset, "a half-written end, or more behind the end")
+            return
         unpacker = zstd.ZstdDecompressor()
         taken = bytearray()
         raw: list[bytes] = []
@@ -102,8 +126,6 @@ def walk(file: BinaryIO) -> Iterator[Frame | Tail]:
                 yield Tail(offset, str(error))
                 return
             size += len(raw[-1])
-        if not taken:
-            return
         if not unpacker.eof:
             yield Tail(offset, "a half-written block")
             return
@@ -112,6 +134,13 @@ def walk(file: BinaryIO) -> Iterator[Frame | Tail]:
         whole = memoryview(taken)[:length]
         yield Frame(offset, length, hashlib.sha256(whole).hexdigest(), b"".join(raw))
         offset += length
+
+
+def _more(file: BinaryIO, ahead: bytes) -> bytes:
+    """Have enough ahead to tell a trailer, where there is as much."""
+    while len(ahead) < TRAILER_BYTES and (data := file.read(_STEP_BYTES)):
+        ahead += data
+    return ahead
 
 
 def _fill(unpacker: "zstd.ZstdDecompressor", data: bytes, already: int = 0) -> bytes:

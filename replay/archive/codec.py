@@ -1,11 +1,13 @@
 """
 Turn records into msgpack and back.
 
-Every entry of a block is one msgpack map with a `type`. Beside the record types of the model there are two that only this room knows:
-`segment`, the first entry of each segment, which says what it belongs to when the manifest is gone; and `body`, a big byte string that
-records refer to by its digest (a msgpack extension of type 1), so that equal ones are stored once.
+Every entry of a block is one msgpack map with a `type`. Beside the record types of the model there are three that only this room knows:
+`segment`, the first entry of each segment, which says what it belongs to when the manifest is gone; `index`, the last one of a closed
+segment; and `body`, a big byte string that records refer to by its digest (a msgpack extension of type 1), so that equal ones are stored
+once.
 
-Strict both ways: bytes are a sequence of whole entries or an `ArchiveError`.
+Strict both ways: bytes are a sequence of whole entries or an `ArchiveError`. Entries of older formats are converted before they are looked
+at (`formats`).
 """
 
 import hashlib
@@ -15,11 +17,10 @@ from typing import Any, Final, Literal
 
 import msgpack
 
-from replay.archive.shapes import Mismatch, Spill, tagged
-from replay.model import RECORD_TYPES, ArchiveError, Record
-
-FORMAT: Final = 0
-"""The number of the format that this code writes, and the newest that it reads."""
+from replay.archive.formats import FORMAT, convert_entry
+from replay.archive.index import Index
+from replay.archive.shapes import Mismatch, Spill, keep, tagged
+from replay.model import RECORD_TYPES, ArchiveError, Record, SnapshotRecord
 
 BODY_BYTES: Final = 256 * 1024
 """A byte string longer than this is stored once per segment and referred to by its digest."""
@@ -38,7 +39,11 @@ class SegmentHead:
     number: int
     """From 1."""
     previous_bytes: int
-    """How long the segment before was when it was closed; 0 in the first."""
+    """How long the segment before was when it was closed, without a header with keys; 0 in the first."""
+    previous: str = ""
+    """SHA-256 of the last block of the segment before, as it lies on disk; empty in the first."""
+    snapshot: SnapshotRecord | None = None
+    """The newest snapshot before this segment: so it can be replayed also when all segments before are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,11 @@ class Body:
     data: bytes
 
 
-type Entry = SegmentHead | Body | Record
+type Entry = SegmentHead | Body | Index | Record
 type Resolve = Callable[[bytes], bytes]
 """Gives the content for a digest of 32 bytes; raises `ArchiveError` where it is not there."""
 
-_ENTRY = tagged({"segment": SegmentHead, "body": Body, **RECORD_TYPES})
+_ENTRY = tagged({"segment": SegmentHead, "body": Body, "index": Index, **RECORD_TYPES})
 
 
 def digest_of(data: bytes) -> bytes:
@@ -60,14 +65,19 @@ def digest_of(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def no_bodies(digest: bytes) -> bytes:
+    """
+    Resolve nothing: for blocks in which no record refers to a body.
+
+    Raises:
+        ArchiveError: always.
+    """
+    raise ArchiveError(f"a reference to {digest.hex()} where none belongs")
+
+
 def reference(digest: bytes) -> object:
     """Give what is packed in place of a big byte string."""
     return msgpack.ExtType(_REFERENCE, digest)
-
-
-def keep(data: bytes) -> object:
-    """Pack a byte string in its place, however big: the `Spill` that spills nothing."""
-    return data
 
 
 def encode(entry: Entry, spill: Spill = keep) -> bytes:
@@ -83,9 +93,9 @@ def encode(entry: Entry, spill: Spill = keep) -> bytes:
         raise ArchiveError(f"a record can't be written: {type(entry).__name__}: {error}") from error
 
 
-def decode(raw: bytes, resolve: Resolve) -> Iterator[Entry]:
+def decode(raw: bytes, resolve: Resolve, number: int = FORMAT) -> Iterator[Entry]:
     """
-    Unpack the entries of a block, one by one.
+    Unpack the entries of a block, one by one. *number* is the format in which they were written.
 
     Raises:
         ArchiveError: the bytes end within an entry (msgpack itself would stay silent), or hold one that is not of this format.
@@ -108,11 +118,14 @@ def decode(raw: bytes, resolve: Resolve) -> Iterator[Entry]:
     unpacker.feed(raw)
     while (place := unpacker.tell()) < len(raw):
         try:
-            entry = _ENTRY.decode(unpacker.unpack())
+            value = unpacker.unpack()
+            if isinstance(value, dict) and (number != FORMAT or value.get("type") == "segment"):
+                value = convert_entry(value, number)
+            entry = _ENTRY.decode(value)
         except msgpack.OutOfData as error:
             raise ArchiveError(f"the block is cut within the entry at its byte {place}") from error
         except (Mismatch, ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-            raise ArchiveError(f"the entry at byte {place} of the block is none of format {FORMAT}: {error}") from error
+            raise ArchiveError(f"the entry at byte {place} of the block is none of format {number}: {error}") from error
         yield entry
 
 
@@ -123,7 +136,7 @@ def records_of(entries: list[Entry]) -> list[Record]:
     Raises:
         ArchiveError: there is something else among them, or nothing.
     """
-    records = [entry for entry in entries if not isinstance(entry, SegmentHead | Body)]
+    records = [entry for entry in entries if not isinstance(entry, SegmentHead | Body | Index)]
     if not records or len(records) != len(entries):
         raise ArchiveError("the block holds something else than records")
     return records

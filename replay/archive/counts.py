@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from replay.archive.index import Summary
 from replay.model import (
     RECORD_TYPES,
     Answered,
@@ -27,7 +28,7 @@ _NAMES: Final = {kind: name for name, kind in RECORD_TYPES.items()}
 
 @dataclass(slots=True)
 class Tally:
-    """Running counts over records, in any order."""
+    """Running counts over records, in any order. Its size does not grow with what was counted, but for exchanges that are open."""
 
     records: Counter[str] = field(default_factory=Counter)
     """By type on disk."""
@@ -35,24 +36,59 @@ class Tally:
     gaps: Counter[str] = field(default_factory=Counter)
     redactions: Counter[str] = field(default_factory=Counter)
     """By kind."""
-    open: set[int] = field(default_factory=set)
-    """Exchanges that were opened and have not ended yet."""
-    last_event: int = 0
+    open: dict[int, int] = field(default_factory=dict)
+    """Exchanges that were opened and have not ended yet, with the segment in which they were opened."""
+    segment: int = 1
+    """The number of the segment that is counted now."""
+    first_event: int | None = None
+    last_event: int | None = None
+    first_exchange: int | None = None
+    last_exchange: int | None = None
 
     def add(self, record: Record) -> None:
         """Count one more record."""
         self.records[_NAMES[type(record)]] += 1
-        self.last_event = max([self.last_event, *(last for _, last in events_of(record))])
-        self.redactions.update(redaction.kind for redaction in redactions_of(record))
+        for first, last in events_of(record):
+            self._reach(first, last)
+        for redaction in redactions_of(record):
+            self.redactions[redaction.kind] += 1
         match record:
-            case Opened():
-                self.open.add(record.exchange)
+            case Opened(exchange=number):
+                self.open[number] = self.segment
+                self._reach_exchange(number)
             case Chunks():
                 self.chunks += len(record.chunks)
             case Ended():
-                self.open.discard(record.exchange)
+                self.open.pop(record.exchange, None)
             case Gap():
                 self.gaps[record.reason.value] += record.count
+            case SnapshotRecord():
+                self.redactions.update(record.replaced)
+
+    def include(self, summary: Summary) -> None:
+        """Count what a segment holds, all at once; not which exchanges are open."""
+        self.records.update(summary.records)
+        self.chunks += summary.chunks
+        self.gaps.update(summary.gaps)
+        self.redactions.update(summary.redactions)
+        if summary.first_event is not None and summary.last_event is not None:
+            self._reach(summary.first_event, summary.last_event)
+        for number in (summary.first_exchange, summary.last_exchange):
+            if number is not None:
+                self._reach_exchange(number)
+
+    def summary(self) -> Summary:
+        """Give the counts as an index holds them."""
+        return Summary(
+            first_event=self.first_event,
+            last_event=self.last_event,
+            first_exchange=self.first_exchange,
+            last_exchange=self.last_exchange,
+            records={name: count for name, count in sorted(self.records.items()) if count},
+            chunks=self.chunks,
+            gaps=dict(sorted(self.gaps.items())),
+            redactions=dict(sorted(self.redactions.items())),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Give the counts as the manifest holds them."""
@@ -64,8 +100,20 @@ class Tally:
             "gaps": dict(sorted(self.gaps.items())),
             "redactions": dict(sorted(self.redactions.items())),
             "records": {name: count for name, count in sorted(self.records.items()) if count},
-            "last_event": self.last_event,
+            "last_event": self.last_event or 0,
         }
+
+    def _reach(self, first: int, last: int) -> None:
+        if self.first_event is None or first < self.first_event:
+            self.first_event = first
+        if self.last_event is None or last > self.last_event:
+            self.last_event = last
+
+    def _reach_exchange(self, number: int) -> None:
+        if self.first_exchange is None or number < self.first_exchange:
+            self.first_exchange = number
+        if self.last_exchange is None or number > self.last_exchange:
+            self.last_exchange = number
 
 
 def redactions_of(record: Record) -> tuple[Redaction, ...]:
@@ -77,7 +125,8 @@ def events_of(record: Record) -> Iterator[tuple[int, int]]:
     """
     Give the event numbers that a record accounts for, as runs: the first and the last number of each.
 
-    A gap of reason `not written` with a count stands for that many numbers from its own on; a snapshot for the two it lies between.
+    A gap with an event stands for as many numbers from its own on as it counts where it is `not written`; a snapshot for the two it lies
+    between.
     """
     match record:
         case Opened() | Answered() | WorkspaceChange() | Attachment() | ProviderCall() | End():

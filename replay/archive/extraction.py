@@ -12,6 +12,7 @@ Everything happens in a draft folder beside the destination, which is renamed at
 """
 
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -19,7 +20,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -54,11 +55,14 @@ class Extraction:
     """What was left out for safety, in words."""
 
 
-def extract(source: Path, destination: Path, limits: Limits) -> Extraction:
+type Opener = Callable[[Path], AbstractContextManager[io.BufferedReader]]
+
+
+def extract(source: Path, destination: Path, limits: Limits, opener: Opener | None = None) -> Extraction:
     """
     Unpack a `.tar`, `.tar.gz`, `.tar.xz` or `.tar.zst` into a folder that is new or empty.
 
-    The kind is read from the content, not from the name.
+    The kind is read from the content, not from the name. *opener* opens a file that is more than a file on disk, such as an encrypted one.
 
     Raises:
         ArchiveError: it is none of these, cut, damaged, bigger than the limits, or holds what is refused; then nothing is left.
@@ -71,7 +75,7 @@ def extract(source: Path, destination: Path, limits: Limits) -> Extraction:
     except OSError as error:
         raise ArchiveError(f"{destination}: can't be made: {error.strerror or error}") from error
     try:
-        unpacking = _Unpacking(source, draft, limits)
+        unpacking = _Unpacking(source, draft, limits, opener or _open_file)
         unpacking.run()
         dropped = gitfiles.disarm(draft)
         unpacking.settle_folders()
@@ -86,8 +90,9 @@ def extract(source: Path, destination: Path, limits: Limits) -> Extraction:
 class _Unpacking:
     """One tar on its way to disk."""
 
-    def __init__(self, source: Path, root: Path, limits: Limits) -> None:
+    def __init__(self, source: Path, root: Path, limits: Limits, opener: Opener) -> None:
         self.source = source
+        self.opener = opener
         self.root = root
         self.limits = limits
         self.files = 0
@@ -100,7 +105,7 @@ class _Unpacking:
     def run(self) -> None:
         """Unpack everything; links come last."""
         with ExitStack() as stack:
-            stream = _Bounded(_open(self.source, stack), self.limits)
+            stream = _Bounded(_open(self.source, self.opener, stack), self.limits)
             # `_Bounded` has the three methods that tarfile needs of a file.
             with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r:", errors="surrogateescape") as tar:
                 for member in tar:
@@ -242,13 +247,16 @@ class _Bounded:
                 raise ValueError("something stands behind its end mark")
 
 
-def _open(source: Path, stack: ExitStack) -> BinaryIO:
-    """Open a tar and undo its compression, by the content's first bytes."""
+def _open_file(source: Path) -> AbstractContextManager[io.BufferedReader]:
     if source.exists() and not source.is_file():
         raise ValueError("it is no file")
-    file = stack.enter_context(source.open("rb"))
-    magic = file.read(6)
-    file.seek(0)
+    return source.open("rb")
+
+
+def _open(source: Path, opener: Opener, stack: ExitStack) -> BinaryIO:
+    """Open a tar and undo its compression, by the content's first bytes."""
+    file = stack.enter_context(opener(source))
+    magic = file.peek(6)[:6]
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         return stack.enter_context(blocks.unpacking_stream(file))
     if magic.startswith(b"\x1f\x8b"):

@@ -4,13 +4,13 @@ Joining records to exchanges; pure.
 An exchange stands on disk as `Opened`, perhaps `Answered`, any number of `Chunks`, and `Ended`. Nothing disappears here: what was opened
 and has no end, or has an end and no beginning, comes out as a gap of reason `cut`, unless the archive itself lists it as one. An exchange
 of which a part could not be written, or may have stood in a damaged block, is no whole exchange either: its body would look shorter than
-it was.
+it was. One whose body the recorder shed on purpose is given without it: its body is None, never what came until then.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from replay.model import (
     Answered,
@@ -28,6 +28,8 @@ from replay.model import (
     Response,
 )
 
+OPENED_BEFORE: Final = "it was opened in a segment that retention dropped"
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -37,52 +39,80 @@ class Joined:
     gaps: tuple[Gap, ...]
 
 
-def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = ()) -> Joined:
+def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = (), dropped_to: int = 0) -> Joined:
     """
-    Join the records of one archive. *lost_events* are runs of event numbers, first and last, that damaged blocks held.
+    Join the records of one archive.
+
+    *lost_events* are runs of event numbers, first and last, that damaged blocks held; *dropped_to* is the highest exchange that was opened
+    in a segment which retention took away.
 
     Raises:
         ArchiveError: an exchange was opened or ended twice.
     """
     opened: dict[int, Opened] = {}
     ended: dict[int, Ended] = {}
-    answered: set[int] = set()
     chunks: defaultdict[int, list[Chunks]] = defaultdict(list)
+    parts = Parts(dropped_to)
     gaps: list[Gap] = []
     for record in records:
+        parts.add(record)
         match record:
             case Opened():
                 _once(opened, record, "opened")
             case Ended():
                 _once(ended, record, "ended")
-            case Answered():
-                answered.add(record.exchange)
             case Chunks():
                 chunks[record.exchange].append(record)
             case Gap():
                 gaps.append(record)
     unwritten = {gap.exchange for gap in gaps if gap.reason is GapReason.NOT_WRITTEN}
+    shed = {gap.exchange for gap in gaps if gap.reason is GapReason.SHED}
     whole = sorted((opened.keys() & ended.keys()) - unwritten)
     torn = {number for number in whole if _may_lack_chunks(opened[number], ended[number], lost_events)}
     gaps += [Gap(GapReason.CUT, opened[number].event, number, detail="a damaged block may have held chunks of it") for number in sorted(torn)]
-    exchanges = tuple(_exchange(opened[number], chunks.get(number, []), ended[number]) for number in whole if number not in torn)
-    heads = {number: record.event for number, record in opened.items()}
-    return Joined(exchanges, (*gaps, *cut(heads, chunks.keys() | answered, ended.keys(), gaps)))
+    exchanges = tuple(
+        _exchange(opened[number], chunks.get(number, []), ended[number], shed=number in shed) for number in whole if number not in torn
+    )
+    return Joined(exchanges, (*gaps, *parts.unsaid()))
 
 
-def cut(opened: Mapping[int, int], chunked: AbstractSet[int], ended: AbstractSet[int], gaps: Iterable[Gap]) -> Iterator[Gap]:
-    """
-    Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing.
+class Parts:
+    """Which parts of exchanges are there, by their numbers alone."""
 
-    *opened* holds the event of each opening by exchange; *chunked* and *ended* are exchanges.
-    """
-    said = {gap.exchange for gap in gaps}
-    for number in sorted((opened.keys() | chunked | ended) - (opened.keys() & ended) - said):
-        if number in opened:
-            what = f"opened, {'with chunks, ' if number in chunked else ''}but its end is not there"
-            yield Gap(GapReason.CUT, event=opened[number], exchange=number, detail=what)
-        else:
-            yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
+    def __init__(self, dropped_to: int = 0) -> None:
+        self._dropped_to = dropped_to
+        self._opened: dict[int, int] = {}
+        self._chunked: set[int] = set()
+        self._answered: dict[int, int] = {}
+        self._ended: set[int] = set()
+        self._said: set[int | None] = set()
+
+    def add(self, record: Record) -> None:
+        """Take one more record, in any order."""
+        match record:
+            case Opened(exchange=number):
+                self._opened[number] = record.event
+            case Chunks(exchange=number):
+                self._chunked.add(number)
+            case Answered(exchange=number):
+                self._answered[number] = record.response.status
+            case Ended(exchange=number):
+                self._ended.add(number)
+            case Gap():
+                self._said.add(record.exchange)
+
+    def unsaid(self) -> Iterator[Gap]:
+        """Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing."""
+        begun = self._opened.keys()
+        for number in sorted((begun | self._chunked | self._answered.keys() | self._ended) - (begun & self._ended) - self._said):
+            if number in begun:
+                answered = f"answered {self._answered[number]}, " if number in self._answered else ""
+                chunked = "with chunks, " if number in self._chunked else ""
+                yield Gap(GapReason.CUT, self._opened[number], number, detail=f"opened, {answered}{chunked}but its end is not there")
+            elif number <= self._dropped_to:
+                yield Gap(GapReason.CUT, exchange=number, detail=OPENED_BEFORE)
+            else:
+                yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
 
 
 def _may_lack_chunks(opened: Opened, ended: Ended, lost_events: Sequence[tuple[int, int]]) -> bool:
@@ -95,7 +125,7 @@ def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str
     found[record.exchange] = record
 
 
-def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
+def _exchange(opened: Opened, runs: list[Chunks], ended: Ended, *, shed: bool) -> Exchange:
     # a chunk may be written later than one that came after it: a secret can lie across its end
     chunks, sent = (
         tuple(sorted((chunk for run in runs if run.side == side for chunk in run.chunks), key=lambda chunk: chunk.event))
@@ -106,7 +136,7 @@ def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
     return Exchange(
         id=opened.exchange,
         request=replace(opened.request, body=body, trailers=ended.request_trailers),
-        outcome=_outcome(ended, chunks),
+        outcome=_outcome(ended, chunks, shed=shed),
         connection=opened.connection if ended.server_connection is None else replace(opened.connection, server=ended.server_connection),
         opened_event=opened.event,
         ended_event=ended.event,
@@ -125,8 +155,9 @@ def _exchange(opened: Opened, runs: list[Chunks], ended: Ended) -> Exchange:
     )
 
 
-def _outcome(ended: Ended, chunks: tuple[Chunk, ...]) -> Outcome:
+def _outcome(ended: Ended, chunks: tuple[Chunk, ...], *, shed: bool) -> Outcome:
     outcome = ended.outcome
-    if isinstance(outcome, Response) and outcome.body is None and (ended.streamed or chunks):
+    # chunks that came before a body was shed are a part of it, and not it
+    if isinstance(outcome, Response) and outcome.body is None and (ended.streamed or (chunks and not shed)):
         return replace(outcome, body=b"".join(chunk.data for chunk in chunks))
     return outcome

@@ -1,51 +1,26 @@
 """
-The manifest: who, when, with which options, and, once sealed, the index of blocks with their digests.
+The manifest: who, when, with which options, and, once sealed, the segments with the digests of their indexes.
 
-It is there from the start with `sealed: false`. It ends without a newline, so that no part of it is a whole manifest, and holds a digest
-of itself. `facts` is the caller's and goes in as it is; everything else belongs to this room.
+It is there from the start with `sealed: false`. It grows with the number of segments alone. It ends without a newline, so that no part of
+it is a whole manifest, and holds a digest of itself. `facts` is the caller's and goes in as it is; everything else belongs to this room.
 """
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from replay.archive.codec import FORMAT
+from replay.archive.formats import FORMAT, convert_manifest, newer_format
+from replay.archive.index import Block, Summary, check_blocks
 from replay.archive.shapes import Mismatch, shape_of
 from replay.model import ArchiveError
 
 NAME: Final = "manifest.json"
 
-_LENGTH_MAX: Final = 1 << 32
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-
 type Kind = Literal["recording", "observed"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind.__value__)
-
-type Holds = Literal["head", "records", "body"]
-
-
-class NewerFormatError(ArchiveError):
-    """The archive was written by a newer tool: nothing of it is guessed at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Where a block is and what is in it."""
-
-    offset: int
-    length: int
-    sha256: str
-    """Of the compressed bytes."""
-    holds: Holds
-    records: int = 0
-    first_event: int | None = None
-    last_event: int | None = None
-    body: str | None = None
-    """The digest by which records refer to the big body that this block holds alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +29,15 @@ class Segment:
 
     file: str
     bytes: int
-    blocks: tuple[Block, ...]
+    index: int
+    """Where the block with its index stands."""
+    sha256: str
+    """Of that block, which holds the digests of all others."""
+    key_header: str | None
+    """SHA-256 of the header with its keys, where it is encrypted."""
+    summary: Summary
+    blocks: tuple[Block, ...] | None = None
+    """Its blocks, where its own index is not to be asked: format 0 had it in the manifest, and a salvage takes only what is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +47,21 @@ class SnapshotFile:
     file: str
     bytes: int
     sha256: str
+    """Without the header with its keys, where it is encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Segments that retention took away, side by side, and what they held."""
+
+    first_segment: int
+    last_segment: int
+    last_snapshot: int
+    """Snapshots up to this number went too; 0: none."""
+    bytes: int
+    at: float
+    """When, wall clock."""
+    summary: Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +75,24 @@ class Manifest:
     tool: str
     facts: Mapping[str, Any]
     sealed: bool = False
+    cut: str | None = None
+    """Why what came last may lack, though it was sealed: the recorder ended before it could say so."""
     ended_at: float | None = None
+    recipients: tuple[str, ...] = ()
+    """Ids of the public keys that it is encrypted to; empty: it is not."""
     segments: tuple[Segment, ...] = ()
     snapshots: tuple[SnapshotFile, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    """What retention took away, oldest first."""
     counts: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def as_json(self) -> dict[str, Any]:
         """Give the whole content as JSON values, with its own digest."""
-        content = {"format": self.format, **asdict(self)}
+        segments = [replace(segment, blocks=None) for segment in self.segments]
+        content = {"format": self.format, **asdict(replace(self, segments=tuple(segments)))}
+        for segment in content["segments"]:
+            del segment["blocks"]
         return {**content, "sha256": _self_digest(content)}
 
     def render(self) -> bytes:
@@ -101,14 +108,15 @@ class Manifest:
             raise ArchiveError(f"{NAME}: the facts can't be written as JSON: {error}") from error
 
 
-def digest_of_blocks(segments: tuple[Segment, ...]) -> str:
-    """Name the content of an archive: SHA-256 over the digests of its blocks, in order."""
-    return hashlib.sha256("\n".join(block.sha256 for segment in segments for block in segment.blocks).encode()).hexdigest()
+def digest_of_segments(segments: tuple[Segment, ...]) -> str:
+    """Name the content of an archive: SHA-256 over the digests of its segments' indexes, in order; over those of its blocks in format 0."""
+    digests = [[segment.sha256] if segment.blocks is None else [block.sha256 for block in segment.blocks] for segment in segments]
+    return hashlib.sha256("\n".join(digest for row in digests for digest in row).encode()).hexdigest()
 
 
-def newer_format(path: Path, number: int) -> NewerFormatError:
-    """Say that a format is too new."""
-    return NewerFormatError(f"{path}: format {number} is newer than this tool, which reads up to {FORMAT}; update signet-parity")
+def dropped_to(manifest: "Manifest | None") -> int:
+    """Give the number of the last segment that retention took away; 0: none."""
+    return max((dropped.last_segment for dropped in manifest.dropped), default=0) if manifest else 0
 
 
 def load(folder: Path) -> Manifest:
@@ -148,15 +156,20 @@ def _parse(content: Any, path: Path) -> Manifest:
 
 def _manifest(content: dict[str, Any]) -> Manifest:
     """Take what is in the file; whoever made it may have got the digest right and the rest wrong."""
+    number = content["format"]
+    if number == FORMAT:
+        # a manifest of this format says nothing of blocks
+        content = {**content, "segments": [{**segment, "blocks": None, **segment} for segment in content["segments"]]}
+        if any(segment["blocks"] is not None for segment in content["segments"]):
+            raise Mismatch("an index in the manifest")
+    else:
+        content = convert_manifest(content, number)
     head = _HEAD.decode({name: value for name, value in content.items() if name not in {"facts", "counts"}})
     facts, counts = content["facts"], content["counts"]
     if not isinstance(facts, dict) or not isinstance(counts, dict):
         raise Mismatch("facts or counts are no map")
-    for block in (block for segment in head.segments for block in segment.blocks):
-        if block.offset < 0 or not 0 < block.length < _LENGTH_MAX or (block.body is not None) != (block.holds == "body"):
-            raise Mismatch("a block has no sane place")
-        if block.body is not None and _DIGEST.fullmatch(block.body) is None:
-            raise Mismatch("a body has no digest")
+    for segment in head.segments:
+        check_blocks(segment.blocks or ())
     if any(Path(entry.file).name != entry.file for entry in (*head.segments, *head.snapshots)):
         raise Mismatch("a file lies outside the archive")
     return Manifest(facts=facts, counts=counts, **{part.name: getattr(head, part.name) for part in fields(head)})
@@ -172,9 +185,12 @@ class _Head:
     started_at: float
     tool: str
     sealed: bool
+    cut: str | None
     ended_at: float | None
+    recipients: tuple[str, ...]
     segments: tuple[Segment, ...]
     snapshots: tuple[SnapshotFile, ...]
+    dropped: tuple[Dropped, ...]
 
 
 _HEAD: Final = shape_of(_Head)

@@ -2,21 +2,24 @@
 Packing a folder as `tar.zst`, the same bytes for the same folder.
 
 Names in order, owners dropped, times kept to the nanosecond (a daemon may read them). Hard links become files of their own. What an
-unpacker must refuse (links out of the tree, devices, sockets) is left out and said.
+unpacker must refuse (links out of the tree, devices, sockets) is left out and said. Encrypted, it is the same `tar.zst` in sealed pieces.
 """
 
 import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from replay.archive import blocks
 from replay.archive.disk import Disk
+from replay.archive.encryption import new_cipher
 from replay.archive.naming import link_stays_inside
+from replay.archive.snapshots import PieceWriter, SnapshotError, is_encrypted, snapshot_number
 from replay.model import ArchiveError
 
 
@@ -31,31 +34,47 @@ class Packed:
     file_bytes: int
     """The size of the packed file."""
     sha256: str
+    """Of the packed file, without the header with its keys where it is encrypted: `SnapshotRecord.digest`."""
     left_out: tuple[str, ...]
 
 
-def pack(directory: Path, destination: Path, disk: Disk) -> Packed:
+def pack_snapshot(
+    directory: Path, destination: Path, *, recipients: Sequence[bytes] = (), archive_id: str = "", disk: Disk | None = None
+) -> Packed:
     """
-    Pack a folder into a new file, readable by its owner alone.
+    Pack a folder into a new file of an archive, readable by its owner alone, encrypted where there are *recipients*.
+
+    The file's name is one that `ArchiveWriter.next_snapshot_name()` gave. Another process than the writer's may do this.
 
     Raises:
-        ArchiveError: the folder can't be read, changed while it was, or the file can't be written; then no file is left.
+        SnapshotError: the folder can't be read, changed while it was, or the file can't be written; then no file is left.
     """
     if not directory.is_dir():
-        raise ArchiveError(f"{directory}: no folder to take a snapshot of")
+        raise SnapshotError(f"{directory}: no folder to take a snapshot of")
+    if is_encrypted(destination) != bool(recipients):
+        raise SnapshotError(f"{destination}: its name does not say whether it is encrypted")
+    disk = Disk() if disk is None else disk
     draft = destination.with_name(f".{destination.name}.draft")
     try:
+        cipher = new_cipher(recipients, archive_id, "snapshot", snapshot_number(destination.name) or 0) if recipients else None
+        header = b"" if cipher is None else cipher.header.render()
         with disk.create(draft) as file:
+            if header:
+                disk.append(file, header)
             hashed = _Hashed(disk, file)
-            with blocks.packing_stream(hashed) as stream:
+            pieces = None if cipher is None else PieceWriter(cipher, hashed)
+            with blocks.packing_stream(hashed if pieces is None else pieces) as stream:
                 files, size, left_out = _pack_into(directory, stream)
+            if pieces is not None:
+                pieces.finish()
             disk.settle(file)
         draft.replace(destination)
         disk.settle_folder(destination.parent)
-    except (OSError, tarfile.TarError, ValueError) as error:
-        draft.unlink(missing_ok=True)
-        raise ArchiveError(f"{destination}: the snapshot of {directory} failed: {error}") from error
-    return Packed(files, size, hashed.length, hashed.digest.hexdigest(), tuple(left_out))
+    except (OSError, tarfile.TarError, ValueError, ArchiveError) as error:
+        with suppress(OSError):
+            disk.remove(draft)
+        raise SnapshotError(f"{destination}: the snapshot of {directory} failed: {error}") from error
+    return Packed(files, size, len(header) + hashed.length, hashed.digest.hexdigest(), tuple(left_out))
 
 
 def _pack_into(directory: Path, stream: BinaryIO) -> tuple[int, int, list[str]]:

@@ -9,6 +9,9 @@ refuses an unknown key, a missing key and a value of another type. A dataclass b
 its value. A union of dataclasses becomes a map with a `type`, the class name in lower case with dashes.
 
 A mismatch is raised as `Mismatch`, whose text names the place inside the value, from the outside in.
+
+Encoding is on the way of every recorded exchange, so what is packed as it is (a word, a number, a header of two short byte strings) is only
+looked at, not copied: msgpack packs a tuple as a list by itself.
 """
 
 import dataclasses
@@ -17,10 +20,18 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 type Spill = Callable[[bytes], object]
 """Gives what to pack for a byte string: the bytes themselves, or a reference to where they are stored."""
+
+SPILLED_BYTES_MIN: Final = 512
+"""Shorter byte strings are always packed in their place, without asking."""
+
+
+def keep(data: bytes) -> object:
+    """Pack a byte string in its place, however big: the `Spill` that spills nothing."""
+    return data
 
 
 class Mismatch(ValueError):  # noqa: N818 - it says what was found, and never leaves this room
@@ -31,7 +42,7 @@ class Mismatch(ValueError):  # noqa: N818 - it says what was found, and never le
         return Mismatch(f"{place}.{self}" if _PLACE.match(str(self)) else f"{place}: {self}")
 
 
-_PLACE = re.compile(r"[a-z_0-9]+[.:]")
+_PLACE: Final = re.compile(r"[a-z_0-9]+[.:]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Shape:
 
     encode: Callable[[Any, Spill], Any]
     decode: Callable[[Any], Any]
+    passed: frozenset[type] = frozenset()
+    """Values of exactly these types are packed as they are."""
 
 
 def shape_of(hint: Any) -> Shape:
@@ -61,7 +74,7 @@ def shape_of(hint: Any) -> Shape:
     if origin is Literal:
         return _word(arguments)
     if origin is tuple:
-        return _run(shape_of(arguments[0])) if arguments[1:] == (...,) else _row([shape_of(part) for part in arguments])
+        return _run_of(arguments[0]) if arguments[1:] == (...,) else _row([shape_of(part) for part in arguments])
     if origin is dict:
         return _table(shape_of(arguments[0]), shape_of(arguments[1]))
     if origin in (Union, UnionType):
@@ -78,7 +91,7 @@ def _scalar(wanted: type) -> Shape:
             raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
         return value
 
-    return Shape(lambda value, _: decode(value), decode)
+    return Shape(lambda value, _: decode(value), decode, frozenset({wanted}))
 
 
 def _encode_text(value: Any, _: Spill) -> str:
@@ -103,14 +116,14 @@ def _decode_float(value: Any) -> float:
 def _encode_bytes(value: Any, spill: Spill) -> Any:
     if type(value) is not bytes:
         raise Mismatch(f"{type(value).__name__} where bytes belongs")
-    return spill(value)
+    return spill(value) if len(value) >= SPILLED_BYTES_MIN else value
 
 
 _SCALARS: Mapping[Any, Shape] = {
     int: _scalar(int),
     bool: _scalar(bool),
     NoneType: _scalar(NoneType),
-    str: Shape(_encode_text, _scalar(str).decode),
+    str: Shape(_encode_text, _scalar(str).decode, frozenset({str})),
     float: Shape(_encode_float, _decode_float),
     bytes: Shape(_encode_bytes, _scalar(bytes).decode),
 }
@@ -143,6 +156,24 @@ def _word(allowed: tuple[str, ...]) -> Shape:
 
 
 # --- containers ---
+
+
+def _run_of(hint: Any) -> Shape:
+    run = _run(shape_of(hint))
+    plain = hint.__value__ if isinstance(hint, TypeAliasType) else hint
+    if get_origin(plain) is not tuple or get_args(plain) != (bytes, bytes):
+        return run
+
+    def encode(pairs: Any, spill: Spill) -> Any:
+        for pair in pairs if type(pairs) is tuple else ((),):
+            if type(pair) is not tuple or len(pair) != 2:
+                return run.encode(pairs, spill)
+            name, value = pair
+            if type(name) is not bytes or type(value) is not bytes or len(name) + len(value) >= SPILLED_BYTES_MIN:
+                return run.encode(pairs, spill)
+        return pairs
+
+    return Shape(encode, run.decode)
 
 
 def _run(item: Shape) -> Shape:
@@ -187,20 +218,25 @@ def _table(key: Shape, item: Shape) -> Shape:
     return Shape(encode, decode)
 
 
-def _fields(wanted: type) -> Shape:
+def _fields(wanted: type, tag: str | None = None) -> Shape:
     hints = get_type_hints(wanted)
     parts = [(field.name, shape_of(hints[field.name])) for field in dataclasses.fields(wanted)]
-    names = frozenset(name for name, _ in parts)
+    named = [(name, part.passed, part.encode) for name, part in parts]
+    start = {} if tag is None else {"type": tag}
+    names = frozenset((*start, *(name for name, _ in parts)))
 
     def encode(value: Any, spill: Spill) -> dict[str, Any]:
         if type(value) is not wanted:
             raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
-        packed = {}
-        for name, part in parts:
-            try:
-                packed[name] = part.encode(getattr(value, name), spill)
-            except Mismatch as mismatch:
-                raise mismatch.inside(name) from None
+        packed: dict[str, Any] = start.copy()
+        for name, passed, pack in named:
+            part = getattr(value, name)
+            if type(part) not in passed:
+                try:
+                    part = pack(part, spill)
+                except Mismatch as mismatch:
+                    raise mismatch.inside(name) from None
+            packed[name] = part
         return packed
 
     def decode(value: Any) -> Any:
@@ -239,19 +275,20 @@ def _optional(item: Shape) -> Shape:
     return Shape(
         lambda value, spill: None if value is None else item.encode(value, spill),
         lambda value: None if value is None else item.decode(value),
+        item.passed | {NoneType},
     )
 
 
 def tagged(types: Mapping[str, type]) -> Shape:
     """Make the codec of a union of dataclasses: a map with the key `type` beside the fields."""
-    shapes = {name: shape_of(wanted) for name, wanted in types.items()}
-    names = {wanted: name for name, wanted in types.items()}
+    shapes = {name: _fields(wanted, name) for name, wanted in types.items()}
+    encoders = {wanted: shapes[name].encode for name, wanted in types.items()}
 
-    def encode(value: Any, spill: Spill) -> dict[str, Any]:
-        name = names.get(type(value))
-        if name is None:
+    def encode(value: Any, spill: Spill) -> Any:
+        pack = encoders.get(type(value))
+        if pack is None:
             raise Mismatch(f"{type(value).__name__} is none of {', '.join(types)}")
-        return {"type": name, **shapes[name].encode(value, spill)}
+        return pack(value, spill)
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
@@ -260,7 +297,7 @@ def tagged(types: Mapping[str, type]) -> Shape:
         shape = shapes.get(name) if type(name) is str else None
         if shape is None:
             raise Mismatch("unknown type")
-        return shape.decode({key: part for key, part in value.items() if key != "type"})
+        return shape.decode(value)
 
     return Shape(encode, decode)
 

@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from replay.archive.counts import Tally, events_of
-from replay.archive.joining import cut
+from replay.archive.joining import OPENED_BEFORE, Parts
+from replay.archive.keyring import Keyring
 from replay.archive.numbering import EventNumbers
-from replay.archive.reading import Archive, file_digest, read
+from replay.archive.reading import Archive, read
+from replay.archive.snapshots import open_snapshot, snapshot_digest
 from replay.model import (
     Answered,
     ArchiveError,
@@ -23,7 +25,6 @@ from replay.model import (
     Chunks,
     DaemonRecord,
     Ended,
-    Gap,
     Header,
     Opened,
     ProviderCall,
@@ -33,6 +34,8 @@ from replay.model import (
     WorkspaceChange,
 )
 from replay.redact import scan
+
+_STEP_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +79,25 @@ class Verification:
         return not self.problems
 
 
-def verify(path: Path) -> Verification:
+def verify(path: Path, keys: Keyring | None = None) -> Verification:
     """
     Look at all of an archive. A damaged one comes back with its problems; what is whole in it is counted.
 
     Raises:
-        ArchiveError: there is no archive at all, or an encrypted or newer one.
+        ArchiveError: there is no archive at all, one that none of the *keys* opens, or a newer one.
     """
-    archive = read(path, salvage=True)
+    archive = read(path, salvage=True, keys=keys)
+    sealed = bool(archive.manifest["sealed"])
     problems = list(archive.damage)
     look = _Look(archive)
     try:
         look.over_all()
     except ArchiveError as error:
         problems.append(str(error))
-    problems += look.problems(holes=not archive.salvaged and archive.kind == "recording")
-    if not archive.salvaged:
+    problems += look.problems(holes=sealed and archive.kind == "recording")
+    if sealed:
         problems += _against_manifest(path, archive.manifest["counts"], look.tally)
-    problems += [f"{path / record.file}: {said}" for record in look.snapshots for said in _snapshot_trouble(path / record.file, record.digest)]
+    problems += [said for record in look.snapshots for said in _snapshot_trouble(archive, record)]
     return Verification(
         path=path,
         sealed=not archive.salvaged,
@@ -115,15 +119,21 @@ class _Look:
         self.tally = Tally()
         self.suspects: list[LeftSecret] = []
         self.snapshots: list[SnapshotRecord] = []
+        self._blocks = 0
         self._events = EventNumbers()
-        self._opened: dict[int, int] = {}
-        self._chunked: set[int] = set()
+        self._opened: set[int] = set()
         self._ended: set[int] = set()
-        self._gaps: list[Gap] = []
+        self._parts = Parts(archive.dropped_exchange)
         self._twice: list[str] = []
+        for dropped in archive.dropped:
+            if dropped.summary.first_event is not None and dropped.summary.last_event is not None:
+                self._events.add(dropped.summary.first_event, dropped.summary.last_event)
 
     def over_all(self) -> None:
         """Look at each record once. Raises `ArchiveError` where a block can't be read."""
+        for segment in self._archive.segments:
+            self._blocks += len(self._archive.blocks(segment))
+        self.snapshots = self._archive.snapshots()
         for record in self._archive.records():
             self.tally.add(record)
             for first, last in events_of(record):
@@ -133,33 +143,27 @@ class _Look:
 
     def counts(self) -> dict[str, int]:
         """Give records by type, chunks, blocks, and the highest event number."""
-        blocks = sum(len(segment.blocks) for segment in self._archive.segments)
-        return {**self.tally.records, "chunks": self.tally.chunks, "blocks": blocks, "events": self.tally.last_event}
+        return {**self.tally.records, "chunks": self.tally.chunks, "blocks": self._blocks, "events": self.tally.last_event or 0}
 
     def problems(self, *, holes: bool) -> list[str]:
         """Say what is inconsistent; *holes*: also which event numbers are missing."""
-        unsaid = cut(self._opened, self._chunked, self._ended, self._gaps)
+        unsaid = [gap for gap in self._parts.unsaid() if gap.detail != OPENED_BEFORE]
         found = [*self._twice, *(f"exchange {gap.exchange}: {gap.detail}, and no gap says why" for gap in unsaid)]
         if holes:
             found += [f"event numbers {first} to {last} are missing" for first, last in self._events.holes()]
         return [f"{self._archive.path}: {what}" for what in found]
 
     def _note(self, record: Record) -> None:
+        self._parts.add(record)
         match record:
             case Opened():
                 if record.exchange in self._opened:
                     self._twice.append(f"exchange {record.exchange} was opened twice")
-                self._opened[record.exchange] = record.event
-            case Chunks() | Answered():
-                self._chunked.add(record.exchange)
+                self._opened.add(record.exchange)
             case Ended():
                 if record.exchange in self._ended:
                     self._twice.append(f"exchange {record.exchange} was ended twice")
                 self._ended.add(record.exchange)
-            case Gap():
-                self._gaps.append(record)
-            case SnapshotRecord():
-                self.snapshots.append(record)
 
 
 def _against_manifest(path: Path, counts: Mapping[str, Any], tally: Tally) -> Iterator[str]:
@@ -169,10 +173,18 @@ def _against_manifest(path: Path, counts: Mapping[str, Any], tally: Tally) -> It
             yield f"{path}: the manifest counts {counts.get(name)} for {name!r}, the records give {found.get(name)}"
 
 
-def _snapshot_trouble(path: Path, digest: str) -> Iterator[str]:
+def _snapshot_trouble(archive: Archive, record: SnapshotRecord) -> Iterator[str]:
+    path = archive.path / record.file
+    if Path(record.file).name != record.file:
+        yield f"{archive.path}: a snapshot lies outside the archive"
+        return
     try:
-        if file_digest(path) != digest:
-            yield "damaged; it is not the snapshot that was recorded"
+        if snapshot_digest(path) != record.digest:
+            yield f"{path}: damaged; it is not the snapshot that was recorded"
+            return
+        with open_snapshot(path, archive.keys, archive.id) as file:
+            while file.read(_STEP_BYTES):
+                pass
     except ArchiveError as error:
         yield str(error)
 

@@ -3,9 +3,12 @@ Writing an archive, one record after the other.
 
 How this works
 --------------
-Records gather in an open block, which is written as one zstd frame when it holds 64 records or 256 kB, or when its first record is a
-second old (a caller whose records come seldom calls `tick()` now and then). Each block goes to the operating system at once, so that a
-killed recorder loses at most the open block; the disk itself is waited for in `flush()` and `seal()`.
+Records gather in an open block, which is written as one frame when it holds 64 records or 256 kB, or when its first record is a second old
+(a caller whose records come seldom calls `tick()` now and then). Each block goes to the operating system at once, so that a killed recorder
+loses at most the open block; the disk itself is waited for in `flush()`, at the end of a segment, and in `seal()`.
+
+A segment that is big or old enough is closed with its index, and the next begun. What the writer holds in memory grows with the blocks of
+the open segment and the number of closed ones alone. `retain()` takes the oldest closed ones away and says so in the manifest.
 
 A block that can't be written (disk full) is cut off again and its records are lost: that is raised at once, and remembered. Every later
 block begins by trying to write gaps of reason `not written` for what was lost, so an archive that could be sealed after all says what it
@@ -22,19 +25,24 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from replay.archive import manifest as manifests
-from replay.archive.codec import BODY_BYTES, FORMAT, SegmentHead, digest_of, encode, reference
+from replay.archive.codec import BODY_BYTES, SegmentHead, digest_of, encode, reference
 from replay.archive.counts import Tally, events_of
 from replay.archive.disk import Disk
+from replay.archive.encryption import recipient_ids
+from replay.archive.formats import FORMAT
 from replay.archive.losses import Losses
-from replay.archive.manifest import Kind, Manifest, SnapshotFile
-from replay.archive.packing import pack
-from replay.archive.segments import OpenSegment
+from replay.archive.manifest import Dropped, Kind, Manifest, SnapshotFile
+from replay.archive.open_segment import OpenSegment, unwritten
+from replay.archive.packing import pack_snapshot
+from replay.archive.retention import ClosedSegment, KeptSnapshot, count_to_drop, describe_dropped, fold, needless
+from replay.archive.snapshots import SnapshotError, snapshot_digest, snapshot_name, snapshot_number
 from replay.model import ArchiveError, End, Record, SnapshotRecord
 
 BLOCK_RECORDS_MAX: Final = 64
 BLOCK_BYTES_MAX: Final = 256 * 1024
 BLOCK_SECONDS_MAX: Final = 1.0
 SEGMENT_BYTES_MAX: Final = 256 * 1024 * 1024
+SEGMENT_SECONDS_MAX: Final = 3600.0
 
 
 class ArchiveWriter:
@@ -44,20 +52,34 @@ class ArchiveWriter:
     Every method raises `ArchiveError`, which names the file, where the disk refuses. The caller may go on; what was lost is then listed.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, *, segment_bytes_max: int, clock: Callable[[], float], disk: Disk) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        *,
+        recipients: Sequence[bytes],
+        segment_bytes_max: int,
+        segment_seconds_max: float,
+        clock: Callable[[], float],
+        disk: Disk,
+    ) -> None:
         self.path = path
         self._manifest = manifest
+        self._recipients = tuple(recipients)
         self._segment_bytes_max = segment_bytes_max
+        self._segment_seconds_max = segment_seconds_max
+        self._segment_since = clock()
         self._clock = clock
         self._disk = disk
-        self._tally = Tally()
-        self._snapshots: list[SnapshotFile] = []
-        self._closed: list[manifests.Segment] = []
+        self._snapshots: list[KeptSnapshot] = []
+        self._snapshot_names = 0
+        self._closed: list[ClosedSegment] = []
+        self._undeleted: list[Path] = []
         self._open: list[tuple[Record, bytes]] = []
         self._open_bytes = 0
         self._open_since = 0.0
         self._lost = Losses()
-        self._ended = False
+        self._end: End | None = None
         self._segment: OpenSegment | None = None
 
     @classmethod
@@ -68,17 +90,21 @@ class ArchiveWriter:
         kind: Kind,
         facts: Mapping[str, Any],
         started_at: float | None = None,
+        recipients: Sequence[bytes] = (),
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        segment_seconds_max: float = SEGMENT_SECONDS_MAX,
         clock: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> Self:
         """
         Make a new archive: a folder (0700) with an unsealed manifest and an empty first segment.
 
-        *facts* is any JSON and goes into the manifest as it is. *started_at* is wall clock, now by default; *clock* is in seconds.
+        *facts* is any JSON and goes into the manifest as it is, in clear: nothing of the traffic belongs there. *started_at* is wall clock,
+        now by default; *clock* is in seconds. Where there are *recipients* (X25519 public keys of 32 bytes), everything but the manifest is
+        encrypted to each of them.
 
         Raises:
-            ArchiveError: there is something at the path already, the facts are no JSON, or the disk refuses.
+            ArchiveError: there is something at the path already, the facts are no JSON, a recipient is no key, or the disk refuses.
         """
         if kind not in manifests.KINDS:
             raise ArchiveError(f"{path}: no such kind of archive: {kind!r}")
@@ -88,6 +114,7 @@ class ArchiveWriter:
             started_at=time.time() if started_at is None else started_at,
             tool=_tool(),
             facts=dict(facts),
+            recipients=recipient_ids(recipients),
         )
         manifest.render()
         disk = Disk() if disk is None else disk
@@ -97,9 +124,17 @@ class ArchiveWriter:
             raise ArchiveError(f"{path}: there is something already; an archive is never written over") from None
         except OSError as error:
             raise ArchiveError(f"{path}: can't be made: {error.strerror or error}") from error
-        writer = cls(path, manifest, segment_bytes_max=segment_bytes_max, clock=clock, disk=disk)
+        writer = cls(
+            path,
+            manifest,
+            recipients=recipients,
+            segment_bytes_max=segment_bytes_max,
+            segment_seconds_max=segment_seconds_max,
+            clock=clock,
+            disk=disk,
+        )
         writer._write_manifest(manifest)
-        writer._segment = writer._new_segment(1, 0)
+        writer._segment = writer._new_segment(SegmentHead(FORMAT, manifest.id, kind, 1, 0), Tally())
         return writer
 
     # --- what callers do ---
@@ -119,7 +154,7 @@ class ArchiveWriter:
         raw = encode(record, spill)
         try:
             if not self._open:
-                self._rotate_if_full()
+                self._rotate_if_due()
             for digest, data in bodies.items():
                 self._ready().write_body(digest, data)
         except ArchiveError:
@@ -135,8 +170,11 @@ class ArchiveWriter:
             self.tick()
 
     def tick(self) -> None:
-        """Write the open block if its first record is a second old."""
-        if self._open and self._clock() - self._open_since >= BLOCK_SECONDS_MAX:
+        """Write the open block if its first record is a second old; begin a new segment if the open one is old enough."""
+        if not self._open:
+            if self._segment is not None:
+                self._rotate_if_due()
+        elif self._clock() - self._open_since >= BLOCK_SECONDS_MAX:
             self._close_block()
 
     def flush(self) -> None:
@@ -153,17 +191,84 @@ class ArchiveWriter:
         self._write_manifest(manifest)
         self._manifest = manifest
 
+    def rotate(self) -> None:
+        """Close the open segment and begin the next; does nothing where no record is in it yet."""
+        self._ready()
+        self._close_block()
+        self._rotate()
+
+    def retain(self, bytes_max: int | None, seconds_max: float | None, now: float) -> Dropped | None:
+        """
+        Take whole closed segments away, oldest first, and with them the snapshots that nobody needs any more.
+
+        Those go that were closed longer than *seconds_max* before *now* (wall clock), and as many as make the archive no bigger than
+        *bytes_max*. The manifest says what went, before it goes. Gives that, or None where everything is kept.
+        """
+        self._ready()
+        open_bytes = self._ready().length
+        count = count_to_drop(self._closed, self._snapshots, open_bytes, bytes_max=bytes_max, seconds_max=seconds_max, now=now)
+        if not count:
+            self._delete([])
+            return None
+        segments = self._closed[:count]
+        snapshots = self._snapshots[: needless(self._snapshots, segments[-1].number + 1)]
+        dropped = describe_dropped(segments, snapshots, now)
+        manifest = replace(self._manifest, dropped=fold([*self._manifest.dropped, dropped]))
+        self._write_manifest(manifest)
+        self._manifest = manifest
+        self._closed = self._closed[count:]
+        self._snapshots = self._snapshots[len(snapshots) :]
+        opened = self._ready().tally.open
+        for number in [number for number, segment in opened.items() if segment <= dropped.last_segment]:
+            del opened[number]
+        self._delete([*(part.segment.file for part in segments), *(snapshot.file.file for snapshot in snapshots)])
+        return dropped
+
+    def next_snapshot_name(self) -> str:
+        """Give the name of a new file in the archive's folder for `pack_snapshot()`; no name is given twice."""
+        self._snapshot_names += 1
+        return snapshot_name(self._snapshot_names, encrypted=bool(self._recipients))
+
+    def adopt_snapshot(self, record: SnapshotRecord, draft: Path) -> None:
+        """
+        Take a snapshot that another process packed to a file of the archive's folder, and append its record.
+
+        Raises:
+            SnapshotError: the file is not there, or not the one that the record names.
+        """
+        self._ready()
+        number = snapshot_number(draft.name)
+        if number is None or draft != self.path / record.file or not 0 < number <= self._snapshot_names:
+            raise SnapshotError(f"{draft}: not a snapshot of {self.path} with a name that it gave")
+        try:
+            digest, size = snapshot_digest(draft), draft.stat().st_size
+        except OSError as error:
+            raise SnapshotError(f"{draft}: can't be read: {error.strerror or error}") from error
+        except ArchiveError as error:
+            raise SnapshotError(str(error)) from error
+        if digest != record.digest:
+            raise SnapshotError(f"{draft}: it is not the file that its record names")
+        self.append(record)
+        segment = self._ready().head.number
+        self._snapshots.append(KeptSnapshot(number, SnapshotFile(record.file, size, record.digest), record, segment))
+        self.flush()
+
     def add_snapshot(self, directory: Path, *, workspace: str, event_before: int, event_after: int, left_out: Sequence[str]) -> SnapshotRecord:
         """
         Pack a folder, which must be a consistent copy already, beside the segments; append its record and give it.
 
         What can't be packed (sockets, links out of the tree) is added to *left_out*, in words.
+
+        Raises:
+            SnapshotError: the folder can't be packed; that harms nothing that was written, and the writer goes on.
         """
         self._ready()
-        name = f"snapshot-{len(self._snapshots) + 1:06}.tar.zst"
-        # A folder that can't be packed harms nothing that was written: the writer goes on.
-        packed = pack(directory, self.path / name, self._disk)
-        self._snapshots.append(SnapshotFile(name, packed.file_bytes, packed.sha256))
+        name = self.next_snapshot_name()
+        try:
+            packed = pack_snapshot(directory, self.path / name, recipients=self._recipients, archive_id=self.archive_id, disk=self._disk)
+        except SnapshotError:
+            self._snapshot_names -= 1
+            raise
         record = SnapshotRecord(
             file=name,
             event_before=event_before,
@@ -174,33 +279,51 @@ class ArchiveWriter:
             digest=packed.sha256,
             left_out=(*left_out, *packed.left_out),
         )
-        self.append(record)
-        self.flush()
+        self.adopt_snapshot(record, self.path / name)
         return record
 
-    def seal(self, *, event: int, at: float, reason: str) -> None:
-        """Write the `End` record, the index of blocks, counts and digests. Once sealed, further calls do nothing."""
+    def seal(self, *, event: int, at: float, reason: str, cut: bool = False) -> None:
+        """
+        Write the `End` record, the last index, counts and digests. Once sealed, further calls do nothing.
+
+        *cut*: the recorder ended before it could say so, for this reason; what came last may lack, and readers are told.
+        """
         if self._manifest.sealed:
             return
-        self._ready()
-        self._close_block()
-        if not self._ended:
-            self._ready().write(encode(End(event, at, reason)), "records", records=1, events=[event])
-            self._tally.add(End(event, at, reason))
-            self._ended = True
-        segment = self._ready()
-        segment.settle()
+        self._ready(ending=True)
+        if self._end is None:
+            self._close_block()
+            end = End(event, float(at), reason, cut)
+            self._write_block(self._ready(), [(end, encode(end))])
+            self._end = end
+        segment = self._ready(ending=True)
+        last = segment.finish(self._closed[0].number if self._closed else segment.head.number, ended=True)
+        segments = (*(part.segment for part in self._closed), last)
+        counts = Tally(open=segment.tally.open)
+        for part in segments:
+            counts.include(part.summary)
         manifest = replace(
             self._manifest,
             sealed=True,
-            ended_at=float(at),
-            segments=(*self._closed, segment.index()),
-            snapshots=tuple(self._snapshots),
-            counts=self._tally.as_json(),
+            cut=self._end.reason if self._end.cut else None,
+            ended_at=self._end.at,
+            segments=segments,
+            snapshots=tuple(snapshot.file for snapshot in self._snapshots),
+            counts=counts.as_json(),
         )
         self._write_manifest(manifest)
         self._manifest = manifest
         self.close()
+
+    @property
+    def archive_id(self) -> str:
+        """Random, hexadecimal: what segments and snapshots belong to."""
+        return self._manifest.id
+
+    @property
+    def segment_number(self) -> int:
+        """The number of the open segment, from 1."""
+        return self._ready().head.number
 
     @property
     def sealed(self) -> bool:
@@ -218,7 +341,7 @@ class ArchiveWriter:
         if segment is None:
             return
         try:
-            if not segment.stuck and not self._manifest.sealed:
+            if not segment.stuck and self._end is None:
                 self._close_block()
         finally:
             self._segment = None
@@ -232,27 +355,53 @@ class ArchiveWriter:
 
     # --- what they don't ---
 
-    def _ready(self) -> OpenSegment:
+    def _ready(self, *, ending: bool = False) -> OpenSegment:
         if self._manifest.sealed:
             raise ArchiveError(f"{self.path}: sealed already; nothing can be added")
         if self._segment is None:
             raise ArchiveError(f"{self.path}: closed already; nothing can be added")
+        if self._end is not None and not ending:
+            raise ArchiveError(f"{self.path}: its end is written already; nothing can be added")
         if self._segment.stuck:
             raise ArchiveError(f"{self._segment.path}: nothing more is written after the disk failed; use --salvage to read what is whole")
         return self._segment
 
-    def _new_segment(self, number: int, previous_bytes: int) -> OpenSegment:
-        return OpenSegment.create(self._disk, self.path, SegmentHead(FORMAT, self._manifest.id, self._manifest.kind, number, previous_bytes))
+    def _new_segment(self, head: SegmentHead, tally: Tally) -> OpenSegment:
+        return OpenSegment.create(self._disk, self.path, head, self._recipients, tally)
 
-    def _rotate_if_full(self) -> None:
+    def _rotate_if_due(self) -> None:
+        if self._ready().length >= self._segment_bytes_max or self._clock() - self._segment_since >= self._segment_seconds_max:
+            self._rotate()
+
+    def _rotate(self) -> None:
         segment = self._ready()
-        if segment.length < self._segment_bytes_max:
+        if len(segment.blocks) == 1:
+            # no block but its head
+            self._segment_since = self._clock()
             return
-        segment.settle()
-        following = self._new_segment(len(self._closed) + 2, segment.length)
+        number = segment.head.number
+        closed = segment.finish(self._closed[0].number if self._closed else number, ended=False)
+        snapshot = self._snapshots[-1].record if self._snapshots else None
+        head = SegmentHead(FORMAT, self.archive_id, self._manifest.kind, number + 1, closed.bytes - segment.base, closed.sha256, snapshot)
+        try:
+            following = self._new_segment(head, Tally(open=segment.tally.open, segment=number + 1))
+        except ArchiveError:
+            segment.reopen()
+            raise
         segment.file.close()
-        self._closed.append(segment.index())
-        self._segment = following
+        self._closed.append(ClosedSegment(number, closed, time.time()))
+        self._segment, self._segment_since = following, self._clock()
+
+    def _delete(self, names: Sequence[str]) -> None:
+        """Take files away that the manifest says are gone; what the disk refuses is tried again the next time, and readers pass over it."""
+        self._undeleted += [self.path / name for name in names]
+        left = []
+        for path in self._undeleted:
+            try:
+                self._disk.remove(path)
+            except OSError:
+                left.append(path)
+        self._undeleted = left
 
     def _close_block(self) -> None:
         """Write what is open, after what has to be said of earlier losses. What can't be written is lost and remembered."""
@@ -273,15 +422,13 @@ class ArchiveWriter:
         events = [number for record, _ in block for run in events_of(record) for number in run]
         segment.write(b"".join(raw for _, raw in block), "records", records=len(block), events=events)
         for record, _ in block:
-            self._tally.add(record)
+            segment.tally.add(record)
 
     def _write_manifest(self, manifest: Manifest) -> None:
         try:
             self._disk.replace(self.path / manifests.NAME, manifest.render())
         except OSError as error:
-            raise ArchiveError(
-                f"{self.path / manifests.NAME}: can't be written: {error.strerror or error}; what was written before can be read with --salvage"
-            ) from error
+            raise unwritten(self.path / manifests.NAME, error) from error
 
 
 def _tool() -> str:

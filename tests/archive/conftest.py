@@ -77,7 +77,7 @@ def exchange_records(number: int, first_event: int, body: bytes = b"hello", chun
     return records
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def exchange() -> Callable[..., list[Record]]:
     """Give the maker of an exchange's records."""
     return exchange_records

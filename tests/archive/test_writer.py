@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from replay.archive import ArchiveWriter, read, verify
+from replay.archive.index import Block
 from replay.archive.losses import Losses
 from replay.archive.writer import BLOCK_RECORDS_MAX
 from replay.model import ArchiveError, Attachment, End, Gap, GapReason, Record, Response, Statistics
@@ -14,9 +15,9 @@ from replay.model import ArchiveError, Attachment, End, Gap, GapReason, Record, 
 type Exchange = Callable[..., list[Record]]
 
 
-def _blocks(path: Path) -> list[dict[str, Any]]:
-    segments = read(path, salvage=True).manifest["segments"]
-    return [block for segment in segments for block in segment["blocks"] if block["holds"] == "records"]
+def _blocks(path: Path) -> list[Block]:
+    archive = read(path, salvage=True)
+    return [block for segment in archive.segments for block in archive.blocks(segment) if block.holds == "records"]
 
 
 def test_only_the_owner_may_read(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -35,15 +36,15 @@ def test_a_block_closes_after_64_records(write: Callable[..., Path]) -> None:
     """Records are on disk in blocks of at most 64, each with its range of event numbers."""
     blocks = _blocks(write("a.parity", 64, seal=True))
 
-    assert [block["records"] for block in blocks] == [BLOCK_RECORDS_MAX, BLOCK_RECORDS_MAX, 1]
-    assert [(block["first_event"], block["last_event"]) for block in blocks] == [(1, 96), (97, 192), (193, 193)]
+    assert [block.records for block in blocks] == [BLOCK_RECORDS_MAX, BLOCK_RECORDS_MAX, 1]
+    assert [(block.first_event, block.last_event) for block in blocks] == [(1, 96), (97, 192), (193, 193)]
 
 
 def test_a_block_closes_after_256_kb(write: Callable[..., Path]) -> None:
     """Bodies of 100 kB fill a block long before 64 records do."""
     blocks = _blocks(write("a.parity", 9, seal=True, body=b"x" * 100_000))
 
-    assert [block["records"] for block in blocks] == [6, 6, 6, 1]
+    assert [block.records for block in blocks] == [6, 6, 6, 1]
 
 
 def test_a_block_closes_after_a_second(tmp_path: Path, exchange: Exchange) -> None:
@@ -57,7 +58,7 @@ def test_a_block_closes_after_a_second(tmp_path: Path, exchange: Exchange) -> No
 
         writer.tick()
 
-        assert [block["records"] for block in _blocks(writer.path)] == [2]
+        assert [block.records for block in _blocks(writer.path)] == [2]
         writer.tick()
         assert len(_blocks(writer.path)) == 1
 
