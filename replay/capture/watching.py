@@ -36,7 +36,8 @@ _NOTICES_MAX: Final = 50_000
 _HOLD_SECONDS_MAX: Final = 0.1
 """A path that keeps coming and going is read after this at the latest."""
 _LOOK_SHARE: Final = 50
-"""Looking takes at most this part of the time."""
+"""After a look there is a pause of so many times its length, so that a big workspace costs no more than a small part of a core."""
+_PAUSE_SECONDS_MAX: Final = 60.0
 _STOP_SECONDS: Final = 30.0
 
 
@@ -72,6 +73,8 @@ class WatchLimits:
     """A bigger one is not read at all."""
     files_max: int = 20_000
     """So many files are known; of others only noticed changes are given, and equal content is given again."""
+    listed_max: int = 200_000
+    """Files and folders that are looked at, watched or not."""
     look_every_s: float = 2.0
     settle_s: float = 0.03
     """How long a file that was only made, or went, is left alone."""
@@ -87,6 +90,7 @@ class WatchFigures:
     found_by_looking: int = 0
     notices: int = 0
     looks: int = 0
+    look_ms_last: float = 0.0
     look_ms_max: float = 0.0
     troubles: int = 0
 
@@ -326,7 +330,8 @@ class WorkspaceWatcher:
                 self._hold(path, self._limits.settle_s, note)
         if not start:
             self.figures.looks += 1
-            self.figures.look_ms_max = max(self.figures.look_ms_max, (time.monotonic() - begun) * 1000)
+            self.figures.look_ms_last = (time.monotonic() - begun) * 1000
+            self.figures.look_ms_max = max(self.figures.look_ms_max, self.figures.look_ms_last)
 
     def _walk(self, start: str, unreadable: list[str] | None = None) -> list[tuple[str, os.stat_result]]:
         """List a folder and those in it, and have them watched before they are read: so nothing falls between."""
@@ -336,6 +341,12 @@ class WorkspaceWatcher:
             return found
         self._watch(start)
         for path, status in walk_below(self._real_root, start, self._enter, blind):
+            if len(found) >= self._limits.listed_max:
+                self._trouble(
+                    f"{self.root}: more than {self._limits.listed_max} files and folders; those beyond are neither watched nor looked at"
+                )
+                blind.append("")
+                return found
             found.append((path, status))
         for folder in blind:
             self._trouble(f"{self.root / folder}: can't be read; what changes in it is not recorded")
@@ -358,7 +369,7 @@ class WorkspaceWatcher:
             self._trouble(f"{self.root}: the system gives no more notices ({error.strerror or error}); {self._slowly()}")
 
     def _pause(self) -> float:
-        return max(self._limits.look_every_s, self.figures.look_ms_max / 1000 * _LOOK_SHARE)
+        return max(self._limits.look_every_s, min(self.figures.look_ms_last / 1000 * _LOOK_SHARE, _PAUSE_SECONDS_MAX))
 
     def _slowly(self) -> str:
         return f"files are looked at every {self._limits.look_every_s:g} s instead"

@@ -448,6 +448,17 @@ def test_more_files_than_may_be_known(workspace: Path) -> None:
         assert watched.troubles.empty()
 
 
+def test_more_entries_than_may_be_listed(workspace: Path) -> None:
+    """Where there is more than is looked at, that is told, and no file is taken for gone that was only not reached."""
+    for number in range(50):
+        (workspace / f"memory/n{number}.md").write_text("note")
+    with watching(workspace, WatchLimits(listed_max=20, look_every_s=0.05)) as watched:
+        assert "more than 20 files and folders" in watched.troubles.get(timeout=BOUND_S)
+        (workspace / "memory/n7.md").write_text("changed")
+        assert watched.await_path("memory/n7.md").content == b"changed"
+        assert not any(change.gone for change in watched.rest())
+
+
 def test_a_callback_that_fails_ends_nothing(workspace: Path) -> None:
     """An error in the caller's hands is told, and the watch goes on."""
     troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
