@@ -7,13 +7,12 @@ The server behind the proxies of the benches: a process of its own whose answers
     POST anything                     2 kB of JSON, once the body has come
     GET  /api/logs/stream?every_ms=N  server-sent events until the client goes, or `&events=N` of them; each says when it was sent
 
-Answers differ from each other (64 of each size, seeded), for equal ones would vanish in any compressor, and are as compressible as text
-of drawn words is. Of one kind all have the same length, so that a client can check every one.
+Answers differ from each other (4,096 small and 64 large ones, seeded), for equal ones would vanish in any compressor, and are as
+compressible as text of drawn words is. Of one kind all have the same length, so that a client can check every one.
 """
 
 import asyncio
 import itertools
-import json
 import multiprocessing
 import random
 import re
@@ -28,11 +27,12 @@ SMALL_BYTES: Final = 2_000
 LARGE_BYTES: Final = 200_000
 TAIL: Final = b'"}]}'
 """How every answer that is no stream ends."""
-_KINDS: Final = 64
+_KINDS: Final = {SMALL_BYTES: 4_096, LARGE_BYTES: 64}
 _TEXT_BYTES: Final = 24_000_000
 _UP_S: Final = 20.0
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _NUMBER: Final = re.compile(rb"[?&](\w+)=(\d+)")
+_FRAME: Final = b'{"results":[{"content":"'
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 _STREAM_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
 _EVENT: Final = 'data: {"sent_ns":%020d,"level":"info","message":"%s"}\n\n'
@@ -64,15 +64,27 @@ def answer_of(text: bytes, size: int) -> bytes:
     last = b'{"id":"last","content":"'
     body += last + text[-(size - len(body) - len(last) - len(TAIL)) :] + TAIL
     assert len(body) == size
-    assert json.loads(body)
     return bytes(body)
 
 
 def answers(size: int) -> list[bytes]:
     """Give different whole answers, head and body, with bodies of *size* bytes."""
-    text = drawn_text(size * 8, size)
-    step = len(text) - size
-    return [_HEAD % size + answer_of(text[(at := step * number // _KINDS) : at + size], size) for number in range(_KINDS)]
+    text = drawn_text(size * _KINDS[size], size)
+    return [_HEAD % size + answer_of(text[at : at + size], size) for at in range(0, len(text), size)]
+
+
+class Large:
+    """JSON of several megabytes, other one each time, in the same order each time that this is made."""
+
+    def __init__(self) -> None:
+        self._text = drawn_text(_TEXT_BYTES, 3)
+        self._at = 0
+
+    def body(self, size: int) -> list[bytes]:
+        """Give the pieces of a body of *size* bytes."""
+        start = self._at % (len(self._text) - size)
+        self._at += 1_000_003
+        return [_FRAME, self._text[start : start + size - len(_FRAME) - len(TAIL)], TAIL]
 
 
 class _Bodies:
@@ -81,27 +93,14 @@ class _Bodies:
     def __init__(self) -> None:
         self.small = itertools.cycle(answers(SMALL_BYTES))
         self.large = itertools.cycle(answers(LARGE_BYTES))
-        self._text = b""
-        self._at = 0
+        self._exports: Large | None = None
 
     def export(self, size: int) -> Iterator[bytes]:
         """Give the pieces of an answer with a body of *size* bytes."""
-        if not self._text:
-            # drawn once and small, then repeated with other digits: drawing all of it would take half a minute
-            text = drawn_text(_TEXT_BYTES // 12, 3)
-            turned = [text.translate(bytes.maketrans(b"0123456789abcdef", bytes(_rotated(turn)))) for turn in range(12)]
-            self._text = b"".join(turned)
-        start = self._at % (len(self._text) - size)
-        self._at += 1_000_003
+        if self._exports is None:
+            self._exports = Large()
         yield _HEAD % size
-        frame = b'{"results":[{"content":"'
-        yield frame
-        yield self._text[start : start + size - len(frame) - len(TAIL)]
-        yield TAIL
-
-
-def _rotated(turn: int) -> bytes:
-    return (signs := b"0123456789abcdef")[turn:] + signs[:turn]
+        yield from self._exports.body(size)
 
 
 class _Server(asyncio.Protocol):
