@@ -17,12 +17,13 @@ Where recipients are given, every block is encrypted to them, and the snapshots 
     shapes, codec, formats    records ↔ msgpack, older formats     segments, open_segment    files of blocks, read and written
     blocks, index             zstd frames, where they are          salvaging                 what is whole without a seal
     encryption, keyring       blocks ↔ ciphertext, keys            writer, reading, disk     the two ends
+    rotating                  other recipients, same blocks
     manifest, retention       manifest.json, what was dropped      joining, counts           records → exchanges, gaps, counts
     packing, snapshots        a folder → tar.zst[.enc]             verification, numbering   what is wrong with an archive
     losses                    failed writes → gaps                 extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
 
-A gap of reason `not written` accounts for as many event numbers as it counts, from its event on. An exchange that one names is never given
-as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
+A gap of reason `not written` or `shed` accounts for as many event numbers as it counts, from its event on. An exchange that a `not written`
+one names is never given as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
 """
 
 from replay.archive.encryption import LockedError
@@ -33,6 +34,7 @@ from replay.archive.keyring import Key, Keyring, key_id, load_key, make_key, sav
 from replay.archive.manifest import Dropped
 from replay.archive.packing import Packed, pack_snapshot
 from replay.archive.reading import Archive, CutError, is_archive, read
+from replay.archive.rotating import change_recipients, recipients_of
 from replay.archive.snapshots import SnapshotError
 from replay.archive.verification import LeftSecret, Verification, verify
 from replay.archive.writer import ArchiveWriter
@@ -54,6 +56,7 @@ __all__ = [
     "Packed",
     "SnapshotError",
     "Verification",
+    "change_recipients",
     "extract",
     "is_archive",
     "key_id",
@@ -61,6 +64,7 @@ __all__ = [
     "make_key",
     "pack_snapshot",
     "read",
+    "recipients_of",
     "save_key",
     "verify",
 ]

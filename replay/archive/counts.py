@@ -23,6 +23,7 @@ from replay.model import (
     WorkspaceChange,
 )
 
+_RUNS: Final = frozenset({GapReason.NOT_WRITTEN, GapReason.SHED})
 _NAMES: Final = {kind: name for name, kind in RECORD_TYPES.items()}
 
 
@@ -125,8 +126,8 @@ def events_of(record: Record) -> Iterator[tuple[int, int]]:
     """
     Give the event numbers that a record accounts for, as runs: the first and the last number of each.
 
-    A gap with an event stands for as many numbers from its own on as it counts where it is `not written`; a snapshot for the two it lies
-    between.
+    A gap with an event stands for as many numbers from its own on as it counts where it is `not written` or `shed`; a snapshot for the two it
+    lies between.
     """
     match record:
         case Opened() | Answered() | WorkspaceChange() | Attachment() | ProviderCall() | End():
@@ -142,5 +143,5 @@ def events_of(record: Record) -> Iterator[tuple[int, int]]:
             yield record.event_after, record.event_after
         case Gap():
             if record.event is not None:
-                run = max(1, record.count) if record.reason is GapReason.NOT_WRITTEN else 1
+                run = max(1, record.count) if record.reason in _RUNS else 1
                 yield record.event, record.event + run - 1
