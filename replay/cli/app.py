@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from replay.cli.console import note, progress, say
+from replay.cli.keys import keys_application
 from replay.model import UsageError
 
 application = typer.Typer(
@@ -350,10 +351,7 @@ def status(
     say(checklist_text(ledger, as_json=as_json))
 
 
-@application.command(context_settings=_ANYTHING)
-def keys() -> None:
-    """Make and show recipient keys for encrypted archives (not there yet)."""
-    raise _missing("keys")
+application.add_typer(keys_application, name="keys")
 
 
 @application.command(context_settings=_ANYTHING)

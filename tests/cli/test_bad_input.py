@@ -138,7 +138,6 @@ def test_salvage_reads_what_is_whole_and_says_so(archive: Any, signet_parity: An
         (("record", "--upstream", "http://127.0.0.1:99999"), "must be an origin"),
         (("record", "--upstream", "http://[::1"), "must be an origin"),
         (("record", "--upstream", "http://127.0.0.1:1", "--listen", "99999"), "is no port"),
-        (("keys",), "not built yet"),
         (("check",), "not built yet"),
         (("runtime",), "not built yet"),
         (("rules", "try"), "not built yet"),
