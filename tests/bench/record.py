@@ -25,7 +25,6 @@ account for it as a gap; else the exit code is 1. Limits that are not met are sa
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -39,7 +38,7 @@ from typing import Final
 from replay.archive import verify
 from tests.bench.driving import LARGE, SMALL, Link, Streamed, ask, drive_at, linked, saturate, stream, tell
 from tests.bench.measuring import MEBI, bounds, peak_rss, percentile, say, say_table, scratch, take_turns
-from tests.bench.proxies import SCRIPT, TEE, Proxy, mitmdump, pin_this_process
+from tests.bench.proxies import SCRIPT, TEE, Proxy, hurry, mitmdump, pin_this_process
 from tests.bench.serving import drawn_text, serving
 
 CONNECTIONS: Final = 16
@@ -49,8 +48,6 @@ EVENTS: Final = 40
 EVERY_MS: Final = 10
 POST_BYTES: Final = 2_000
 WARM_UP_S: Final = 0.5
-URGENT: Final = -15
-"""The niceness of an urgent run; what it starts inherits it."""
 
 BARE: Final = "bare"
 FLOWS: Final = "-w"
@@ -141,7 +138,7 @@ def main() -> int:
     """Measure and say; gives the exit code."""
     options = _options()
     if options.urgent:
-        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
+        hurry()
     with scratch() as folder:
         recordings, flows = (
             {OURS: folder / "ours.parity", PLAIN: folder / "plain.parity", SEALED: folder / "sealed.parity"},

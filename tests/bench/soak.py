@@ -19,7 +19,6 @@ every exchange or account for it as a gap; else the exit code is 1. Limits that 
 import argparse
 import csv
 import operator
-import os
 import random
 import select
 import socket
@@ -38,7 +37,7 @@ from backports import zstd
 from replay.archive import verify
 from tests.bench.driving import SMALL, ask, connect, linked, saturate, tell
 from tests.bench.measuring import MEBI, memory, say, say_table, scratch
-from tests.bench.proxies import SCRIPT, TEE, Proxy, mitmdump, pin_this_process
+from tests.bench.proxies import SCRIPT, TEE, Proxy, hurry, mitmdump, pin_this_process
 from tests.bench.serving import TAIL, Large, serving
 
 KINDS: Final = ("bare", "-w", "ours")
@@ -49,7 +48,6 @@ BODY_BYTES: Final = (3_000_000, 11_000_000)
 LEVEL: Final = 3
 MORE_MAX: Final = 64 * MEBI
 RISE_MAX: Final = 8 * MEBI
-URGENT: Final = -15
 _AHEAD: Final = 2
 """So many large bodies may be behind before the small exchanges wait for them."""
 
@@ -82,7 +80,7 @@ def main() -> int:
     """Measure and say; gives the exit code."""
     options = _options()
     if options.urgent:
-        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
+        hurry()
     pinned = pin_this_process()
     passes: dict[str, Pass] = {}
     sizes: dict[str, int] = {}
