@@ -12,7 +12,8 @@ from pathlib import Path
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
-from replay.capture import declare_options, install
+from replay.capture.options import declare_options
+from replay.capture.recorder import install
 
 
 def load(loader: Loader) -> None:

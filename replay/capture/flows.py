@@ -1,38 +1,72 @@
-"""Parts of mitmproxy's flows as the shared values. Bytes are taken as mitmproxy holds them."""
+"""What mitmproxy's flows say, as far as the recorder has to know it while they pass."""
+
+from collections.abc import Sequence
 
 from mitmproxy import http
 
-from replay.model import Connection, EndReason, Header, Request, Response
+from replay.model import STREAM_TYPES, EndReason, Header
+
+_REUSABLE = (b"application/json", b"text/plain", b"text/event-stream", b"application/x-ndjson")
 
 
-def head_of(flow: http.HTTPFlow) -> Request:
-    """Give the request of a flow as it stands before its body has come."""
+def streams_answer(flow: http.HTTPFlow, big_bytes: int) -> bool:
+    """
+    Whether an answer's body goes on as it comes instead of being gathered first: a stream, big, or of unknown length.
+
+    JSON without an announced length is gathered all the same: it is small, and where the daemon breaks off in it the client gets from mitmproxy
+    what it would have got without us. mitmproxy itself leaves answers without a body alone.
+    """
+    response = flow.response
+    if response is None:
+        return False
+    fields = response.data.headers.fields
+    media, length, _ = look_at(fields)
+    if media in STREAM_TYPES:
+        return True
+    return media != b"application/json" if length is None else length > big_bytes
+
+
+def streams_request(fields: Sequence[Header], big_bytes: int) -> bool:
+    """Whether a request's body goes on as it comes: one that is announced as big, and that its client does not hold back."""
+    _, length, expects = look_at(fields)
+    return length is not None and length > big_bytes and not expects
+
+
+def look_at(fields: Sequence[Header]) -> tuple[bytes, int | None, bool]:
+    """Give a message's media type in lower case, its announced length (None: none, or none that counts), and whether it has an `Expect`."""
+    media, length, expects = b"", None, False
+    for name, value in fields:
+        # the lengths of the names that matter: nothing is made for any other
+        if len(name) == 12 and name.lower() == b"content-type":
+            media = value.split(b";", 1)[0].strip().lower()
+        elif len(name) == 14 and name.lower() == b"content-length":
+            # a number of more than fifteen digits is long enough, and what is none is mitmproxy's to refuse
+            length = int(value[:15]) if value.isdigit() else None
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            return media, None, expects
+        elif len(name) == 6 and name.lower() == b"expect":
+            expects = True
+    return media, length, expects
+
+
+def target_of(flow: http.HTTPFlow) -> bytes:
+    """Give the request's target as it stood in its line."""
     data = flow.request.data
-    return Request(method=data.method, target=data.path, version=data.http_version, headers=_headers(data.headers))
+    return data.scheme + b"://" + data.authority + data.path if data.authority else data.path
 
 
-def rest_of(flow: http.HTTPFlow) -> tuple[bytes | None, tuple[Header, ...]]:
-    """Give the body and the trailers of a request that came whole."""
-    return flow.request.data.content, _headers(flow.request.data.trailers)
+def needs_fresh_connection(flow: http.HTTPFlow) -> bool:
+    """
+    Whether the daemon may drop what would follow on the connection of this answer.
 
-
-def response_of(response: http.Response, *, streamed: bool) -> Response:
-    """Give a response; a stream's body is None, because its chunks hold it."""
-    data = response.data
-    return Response(
-        version=data.http_version,
-        status=data.status_code,
-        reason=data.reason,
-        headers=_headers(data.headers),
-        body=None if streamed else data.content,
-        trailers=_headers(data.trailers),
-    )
-
-
-def connection_of(flow: http.HTTPFlow) -> Connection:
-    """Give the client's side of the connection; the server's is only known in the end."""
-    peer = flow.client_conn.peername
-    return Connection(client=flow.client_conn.id, peer=f"{peer[0]}:{peer[1]}" if peer else None)
+    The JS daemon answers a file, or its fallback page, and drops without a byte a request that follows within a millisecond. Its routes' own
+    answers are not followed by that; they are JSON, text or streams, and their paths end in no file name.
+    """
+    request, response = flow.request.data, flow.response
+    if response is None or request.method != b"GET" or request.http_version != b"HTTP/1.1":
+        return False
+    media, _, _ = look_at(response.data.headers.fields)
+    return media not in _REUSABLE or b"." in request.path.partition(b"?")[0].rpartition(b"/")[2]
 
 
 def end_of(error: str, *, requested: bool, answered: bool) -> EndReason:
@@ -45,7 +79,3 @@ def end_of(error: str, *, requested: bool, answered: bool) -> EndReason:
     if error.startswith(("Client disconnected", "Client closed")) or (not requested and "peer closed connection" in error):
         return EndReason.CLIENT_LEFT
     return EndReason.SERVER_CLOSED if answered else EndReason.PROXY_ERROR
-
-
-def _headers(headers: http.Headers | None) -> tuple[Header, ...]:
-    return tuple((bytes(name), bytes(value)) for name, value in headers.fields) if headers is not None else ()

@@ -1,7 +1,14 @@
 """
 The addon that lives among mitmproxy's own.
 
-Order is kept by one counter of event numbers. No hook lets an exception out: mitmproxy would swallow it, and nobody would know what was lost.
+How this works
+--------------
+Hooks number what they see, and hand it as plain tuples to the `Feed`; they match no route, redact nothing and build no values. Order is kept
+by one counter of event numbers; a number is drawn only when what it is for is handed over, so that none is lost. Whatever is left out
+(because the writer is behind, or by sampling) draws no number and is counted instead. No hook lets an exception out: mitmproxy would
+swallow it, and nobody would know what was lost.
+
+Bodies that are big or of unknown length, and streams, are handed on chunk by chunk as they come, both ways; `_tee` keeps each chunk.
 """
 
 import asyncio
@@ -11,10 +18,8 @@ import logging
 import os
 import signal
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,14 +30,16 @@ from mitmproxy.connection import Client
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from replay.capture.flows import connection_of, end_of, head_of, response_of, rest_of
+from replay.capture.costs import Costs
+from replay.capture.feed import Feed
+from replay.capture.flows import end_of, look_at, needs_fresh_connection, streams_answer, streams_request, target_of
+from replay.capture.frames import ANSWERED, CHUNK, ENDED, GAP, NUMBER, OPENED, STATISTICS, STOP, Message
 from replay.capture.installation import key_path, load_key
-from replay.capture.journal import Journal
-from replay.capture.options import check_listeners, default_folder, describe, lane_of, may_write, name_archive
-from replay.model import Chunk, Chunks, Ended, EndReason, Gap, GapReason, NoResponse, Opened, Outcome, ParityError, Record, UsageError, is_stream
-from replay.redact import Redactor
-from replay.routes import match
-from replay.workspace import copy_workspace
+from replay.capture.options import check_listeners, check_values, configuration, default_folder, lanes_of, may_write, name_archive, thresholds
+from replay.capture.refusals import Refusals
+from replay.capture.sampling import Sampling
+from replay.capture.shedding import BIG_BODY_BYTES, KEPT_ONE_IN, READING, WORDS, Step
+from replay.model import STREAM_TYPES, EndReason, GapReason, UsageError
 
 NAME = "parity-recorder"
 EXIT_REFUSED = 2
@@ -40,9 +47,17 @@ EXIT_LOST = 3
 ABANDONED_SECONDS = 2.0
 """How long after its connection an exchange may still end by a hook of its own."""
 STARTUP_SECONDS = 1.0
-"""By then mitmproxy has started."""
-SNAPSHOT_SECONDS_MAX = 60.0
-"""How long the end of the proxy waits for a snapshot that is being taken."""
+"""By then mitmproxy has started: it ends over an error that is logged before."""
+TICK_SECONDS = 1.0
+STATISTICS_SECONDS = 60.0
+SEAL_SECONDS = 30.0
+"""How long the end of the proxy waits for the writer, beside the time that a last snapshot may take."""
+MITMPROXY_TIMEOUT_SECONDS = 600
+SILENCE_SECONDS_MAX = 7 * 24 * 3600
+TAKES_AS_FINAL = "mitmproxy takes a 1xx answer for the final one"
+RESTART_SECONDS_MIN = 0.5
+RESTART_SECONDS_MAX = 60.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,11 +67,20 @@ class _Open:
 
     flow: http.HTTPFlow
     exchange: int
-    route: str
     headers_event: int | None = None
     streamed: bool = False
+    """The answer's body goes on in chunks."""
+    request_streamed: bool = False
     requested: bool = False
     """Whether the request came whole."""
+    answered: bool = False
+    """Whether the answer came whole, where that was before the request did."""
+    note: str = ""
+    shed: bool = False
+    """Chunks of the answer were left out: its body is not kept."""
+    request_shed: bool = False
+    torn: bool = False
+    """Something in the middle could not be kept, and a gap says so."""
 
 
 def install(master: Master, script: Path) -> "Recorder":
@@ -77,18 +101,22 @@ def install(master: Master, script: Path) -> "Recorder":
 
 def _guarded[F](hook: Callable[["Recorder", F], None]) -> Callable[["Recorder", F], None]:
     """Keep a hook's failure from being swallowed: count it, say it, and let the traffic pass (or stop, if the operator wants that)."""
+    name = hook.__name__
+    clock = time.perf_counter_ns
 
     @functools.wraps(hook)
     def run(self: "Recorder", flow: F, /) -> None:
         if self.stopped:
-            if hook.__name__ == "requestheaders":
-                logger.warning("parity: a request came after the archive was closed and is not recorded")
+            if name == "requestheaders":
+                self.count_late()
             return
+        began = clock()
         try:
             hook(self, flow)
         except Exception as error:
-            logger.exception("parity: %s failed", hook.__name__)
-            self.count_failure(hook.__name__, error, flow)
+            logger.exception("parity: %s failed", name)
+            self.count_failure(name, error, flow)
+        self.costs.add(clock() - began)
 
     return run
 
@@ -101,15 +129,29 @@ class Recorder:
     def __init__(self, master: Master, script: Path) -> None:
         self._master = master
         self._script = script
-        self._events = itertools.count(1)
-        self._exchanges = itertools.count(1)
+        self._last_event = 0
+        self._opened = 0
         self._open: dict[str, _Open] = {}
-        self._journal: Journal | None = None
-        self._snapshot: threading.Thread | None = None
-        self._snapshot_event = 0
-        """The event number before the snapshot."""
+        self._feed: Feed | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = threading.Event()
+        self._path: Path | None = None
+        self._begun = False
+        self._lanes: Mapping[Any, str] = {}
+        self._stream_bytes = 0
+        self._fresh = True
+        self._sampling = Sampling(1.0, "connection")
+        self._left_out: dict[tuple[GapReason, str], int] = {}
+        """How many exchanges were left out since that was last said, by reason and words."""
+        self._reading = itertools.count()
+        self._writer_began = 0.0
+        self._pause_s = RESTART_SECONDS_MIN
+        self._status_said = 0.0
+        self._statistics_at = 0.0
+        self._status: dict[str, Any] = {}
+        self._sealed: Mapping[str, Any] | None = None
+        self._lost = 0
+        self._refusals = Refusals()
+        self.costs = Costs()
         self.stopped = False
         """Whether the archive is being sealed: hooks do nothing any more."""
 
@@ -118,23 +160,28 @@ class Recorder:
     def configure(self, _: set[str]) -> None:
         """Refuse what must not be, before any socket is bound (mitmproxy's own errors come after that)."""
         options = self._master.options
-        trouble = check_listeners(options) or (self._check_start() if self._journal is None else None)
+        trouble = check_listeners(options) or (self._check_start() if self._feed is None else None)
         if trouble is not None:
             sys.stderr.write(f"parity: {trouble}\n")
             sys.exit(EXIT_REFUSED)
-        if not options.keep_host_header:
-            self._master.options.update(keep_host_header=True)  # type: ignore[no-untyped-call]
+        wanted: dict[str, Any] = {} if options.keep_host_header else {"keep_host_header": True}
+        if options.tcp_timeout == MITMPROXY_TIMEOUT_SECONDS:
+            # a stream may be silent for longer than mitmproxy would let it; what the operator asked for stays
+            wanted["tcp_timeout"] = SILENCE_SECONDS_MAX
+        if wanted:
+            options.update(**wanted)  # type: ignore[no-untyped-call]
 
     def _check_start(self) -> str | None:
         """Give what would keep the recording from beginning, in words."""
         options = self._master.options
+        trouble = check_values(options)
+        if trouble is not None:
+            return trouble
         if options.parity_redact:
             try:
                 load_key(key_path(os.environ))
             except UsageError as error:
                 return str(error)
-        if options.parity_workspace and not Path(options.parity_workspace).is_dir():
-            return f"parity_workspace {options.parity_workspace}: there is no such folder; give the daemon's $SIGNET_PATH"
         if options.parity_output and Path(options.parity_output).exists():
             return f"parity_output {options.parity_output}: there is something already; name a new folder"
         folder = Path(options.parity_output).parent if options.parity_output else default_folder(self._script)
@@ -147,38 +194,55 @@ class Recorder:
         self.start()
 
     def start(self) -> None:
-        """Open the archive and take the snapshot; a second call does nothing."""
-        if self._journal is not None or self.stopped or not self._master.options.server:
+        """Start the writer; a second call does nothing."""
+        if self._feed is not None or self.stopped or not self._master.options.server:
             return
+        options = self._master.options
         self._loop = asyncio.get_running_loop()
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             # a terminal that is closed ends mitmdump; it shall not leave a cut archive behind
             self._loop.add_signal_handler(signal.SIGHUP, self._master.shutdown)
-        options = self._master.options
-        redactor = Redactor(load_key(key_path(os.environ))) if options.parity_redact else None
-        path = Path(options.parity_output) if options.parity_output else name_archive(default_folder(self._script), datetime.now(UTC))
-        self._journal = Journal(path, describe(options, redactor.key_id if redactor else None), redactor, self._alarm)
-        self._journal.start()
-        if redactor is None:
+        self._lanes = lanes_of(options)
+        self._stream_bytes = options.parity_stream_kb * 1024
+        self._fresh = options.parity_fresh_connections
+        self._sampling = Sampling(float(options.parity_sample), options.parity_sample_by)
+        given = options.parity_output
+        self._path = Path(given).absolute() if given else name_archive(default_folder(self._script), datetime.now(UTC)).absolute()
+        self._refusals.attach()
+        self._feed = Feed(thresholds(options), self._answered, self._writer_lost)
+        if not options.parity_redact:
             logger.warning("parity: parity_redact=false: credentials go to disk as they are")
-        logger.info("parity: recording to %s", path)
-        if options.parity_workspace:
-            self._snapshot_event = next(self._events)
-            self._snapshot = threading.Thread(
-                target=self._take_snapshot, args=(self._journal, Path(options.parity_workspace), self._snapshot_event), daemon=True
-            )
-            self._snapshot.start()
+        if self._sampling.rate < 1.0:
+            part, whole = options.parity_sample, options.parity_sample_by
+            logger.warning("parity: parity_sample=%s: only a part of the traffic is recorded, whole by %s", part, whole)
+        logger.info("parity: recording to %s", self._path)
+        self._start_writer()
+        self._statistics_at = self._status_said = time.monotonic()
+        self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def _start_writer(self) -> None:
+        if self._feed is None or self.stopped or self._feed.alive:
+            return
+        assert self._path is not None
+        floor = self._last_event
+        try:
+            self._feed.start(configuration(self._master.options, self._path, floor=floor, begun=self._begun))
+        except OSError as error:
+            self._writer_lost(f"the writer process can't be started ({error})")
+            return
+        self._writer_began = time.monotonic()
 
     async def done(self) -> None:
-        """Close the listeners, end what is open as `proxy stopped`, seal. What passes after that is not recorded."""
+        """Close the listeners, end what is open as `proxy stopped`, have the writer seal. What passes after that is not recorded."""
         if self.stopped:
             return
         addons: Any = self._master.addons
         servers = getattr(addons.get("proxyserver"), "servers", None)
         if servers is not None:
             await servers.update([])
-        journal = self._journal
-        if journal is None:
+        self._refusals.detach()
+        feed = self._feed
+        if feed is None:
             self.stopped = True
             return
         for opened in list(self._open.values()):
@@ -187,63 +251,121 @@ class Recorder:
             except Exception as error:
                 logger.exception("parity: an open exchange could not be ended")
                 self.count_failure("done", error, opened.flow)
+        self._say_left_out()
+        self._say_statistics()
         self.stopped = True
-        self._stopping.set()
-        if self._snapshot is not None:
-            await asyncio.to_thread(self._snapshot.join, SNAPSHOT_SECONDS_MAX)
-            if self._snapshot.is_alive():
-                self._alarm("the snapshot of the workspace was not done when the proxy stopped")
-                self._put(Gap(GapReason.NOT_WRITTEN, event=self._snapshot_event, detail="snapshot of the workspace: not done in time"))
-        event = next(self._events)
-        sealed = await asyncio.to_thread(journal.seal, event=event, at=time.time(), reason="proxy stopped")
-        if sealed and not journal.lost:
-            logger.info("parity: sealed %s", journal.path)
+        self._put((STOP, "proxy stopped"))
+        if not feed.alive:
+            self._complain(f"{self._path}: NOT sealed: there is no writer process; what it had written can be read with --salvage")
+            return
+        seconds = SEAL_SECONDS + (self._master.options.parity_snapshot_seconds if self._master.options.parity_workspace else 0)
+        if not await feed.finish(seconds) and self._sealed is None:
+            self._complain(f"{self._path}: not sealed within {seconds:g} s; the writer goes on by itself, look with `signet-parity verify`")
+            feed.hang_up()
+            return
+        sealed = self._sealed or {}
+        feed.hang_up()
+        if not sealed.get("sealed"):
+            self._complain(f"{sealed.get('path', self._path)}: NOT sealed; what was written can be read with --salvage")
+        elif sealed.get("lost") or self._lost:
+            self._complain(f"{sealed['path']}: sealed, {sealed['lost']} records lost; {self._lost} troubles were told above")
         else:
-            sys.stderr.write(f"parity: {journal.path}: {'sealed' if sealed else 'NOT sealed'}, {journal.lost} records lost\n")
+            logger.info("parity: sealed %s", sealed["path"])
 
     # --- traffic ---
 
     @_guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Number and write the head of a request."""
+        """Number and hand over the head of a request."""
         if flow.is_replay:
-            self._put(Gap(GapReason.SKIPPED, detail="a request that was replayed from within the proxy"))
+            self._gap(GapReason.SKIPPED, detail="a request that was replayed from within the proxy")
             return
-        self.start()
-        request = head_of(flow)
-        connection, lane = connection_of(flow), lane_of(self._master.options, flow.client_conn.proxy_mode)
-        route = match(request.method.decode("latin-1"), request.target.decode("latin-1")).name
-        # numbers are drawn when nothing can fail any more, so that none is lost
-        opened = self._open[flow.id] = _Open(flow, next(self._exchanges), route)
-        event = next(self._events)
-        self._put(Opened(opened.exchange, event, flow.request.timestamp_start, connection, request, lane), route)
+        feed = self._feed
+        if feed is None:
+            self.start()
+            feed = self._feed
+            if feed is None:
+                return
+        client, data = flow.client_conn, flow.request.data
+        if self._sampling.rate < 1.0 and not self._sampling.takes(client.id, data.headers):
+            self._leave_out(GapReason.SAMPLED, "")
+            return
+        if not feed.alive:
+            self._leave_out(GapReason.NOT_WRITTEN, "there was no writer process")
+            return
+        if feed.update_step():
+            self._say_step()
+        step = feed.step
+        if step >= Step.ROUTES and (step is Step.EVERYTHING or (data.method in READING and next(self._reading) % KEPT_ONE_IN)):
+            self._leave_out(GapReason.SHED, WORDS[step])
+            return
+        self._opened += 1
+        opened = self._open[flow.id] = _Open(flow, self._opened)
+        event = self._last_event = self._last_event + 1
+        peer = client.peername
+        feed.put(
+            (
+                OPENED,
+                opened.exchange,
+                event,
+                flow.request.timestamp_start,
+                client.id,
+                f"{peer[0]}:{peer[1]}" if peer else None,
+                self._lanes[client.proxy_mode] if len(self._lanes) > 1 else "daemon",
+                data.method,
+                target_of(flow) if data.authority else data.path,
+                data.http_version,
+                data.headers.fields,
+            )
+        )
+        if streams_request(data.headers.fields, self._stream_bytes):
+            opened.request_streamed = True
+            flow.request.stream = functools.partial(self._tee, opened, "request")
 
     @_guarded
     def request(self, flow: http.HTTPFlow) -> None:
-        """Note that the request came whole."""
+        """Note that the request came whole; an answer that was there before it is over with it."""
         opened = self._open.get(flow.id)
         if opened is not None:
             opened.requested = True
+            if opened.answered:
+                self._end(flow, None)
 
     @_guarded
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Number the answer's head, and let streams pass at once."""
         opened = self._open.get(flow.id)
-        if opened is None or flow.response is None:
+        if opened is None:
+            if flow.response is not None and streams_answer(flow, self._stream_bytes):
+                # not recorded, and no reason to hold it back
+                flow.response.stream = True
             return
-        opened.streamed = is_stream(flow.response.headers.fields)
-        opened.headers_event = next(self._events)
-        if opened.streamed:
-            flow.response.stream = functools.partial(self._tee, flow.id)
+        if flow.response is None:
+            return
+        event = opened.headers_event = self._last_event = self._last_event + 1
+        if self._fresh and needs_fresh_connection(flow):
+            # mitmproxy uses a connection to the daemon once only where the request came by HTTP/2; this one has long gone on as HTTP/1.1
+            flow.request.http_version = "HTTP/2.0"
+        if flow.response.status_code < 200 and flow.response.status_code != 101:
+            opened.note = TAKES_AS_FINAL
+        if streams_answer(flow, self._stream_bytes):
+            opened.streamed = True
+            data = flow.response.data
+            self._put((ANSWERED, opened.exchange, event, time.time(), data.http_version, data.status_code, data.reason, data.headers.fields))
+            flow.response.stream = functools.partial(self._tee, opened, "response")
 
     @_guarded
     def response(self, flow: http.HTTPFlow) -> None:
-        """Write the end of an exchange that went well."""
-        self._end(flow, None)
+        """Hand over the end of an exchange that went well; a request that is still on its way is waited for."""
+        opened = self._open.get(flow.id)
+        if opened is not None and opened.request_streamed and not opened.requested:
+            opened.answered = True
+        else:
+            self._end(flow, None)
 
     @_guarded
     def error(self, flow: http.HTTPFlow) -> None:
-        """Write the end of an exchange that broke off."""
+        """Hand over the end of an exchange that broke off."""
         self._end(flow, flow.error.msg if flow.error else "unknown error")
 
     @_guarded
@@ -256,28 +378,29 @@ class Recorder:
         if not any(opened.flow.client_conn.id == data.client.id for opened in self._open.values()):
             why = data.server.error or "unknown error"
             self.start()
-            self._put(Gap(GapReason.SKIPPED, detail=f"the daemon could not be reached ({why}); what the client would have asked was not seen"))
+            self._gap(GapReason.SKIPPED, detail=f"the daemon could not be reached ({why}); what the client would have asked was not seen")
 
     @_guarded
     def client_disconnected(self, client: Client) -> None:
         """End, a little later, what stays open of a connection that is gone: mitmproxy breaks down over some requests (those with trailers)."""
+        self._refusals.cut.discard(client.peername)
         if any(opened.flow.client_conn.id == client.id for opened in self._open.values()):
             asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._end_abandoned, client.id)
 
     @_guarded
     def websocket_start(self, _: http.HTTPFlow) -> None:
         """Count a websocket: its messages are not recorded."""
-        self._put(Gap(GapReason.SKIPPED, detail="messages of a websocket"))
+        self._gap(GapReason.SKIPPED, detail="messages of a websocket")
 
     @_guarded
     def tcp_start(self, _: tcp.TCPFlow) -> None:
         """Count a connection that is no HTTP."""
-        self._put(Gap(GapReason.SKIPPED, detail="a TCP connection that is no HTTP"))
+        self._gap(GapReason.SKIPPED, detail="a TCP connection that is no HTTP")
 
     @_guarded
     def udp_start(self, _: udp.UDPFlow) -> None:
         """Count datagrams."""
-        self._put(Gap(GapReason.SKIPPED, detail="UDP datagrams"))
+        self._gap(GapReason.SKIPPED, detail="UDP datagrams")
 
     # --- what the hooks share ---
 
@@ -286,105 +409,277 @@ class Recorder:
         opened = self._open.pop(flow.id, None) if isinstance(flow, http.HTTPFlow) else None
         exchange = opened.exchange if opened else None
         self._alarm(f"the recorder's {hook} failed ({error!r}); exchange {exchange} is counted as a gap")
-        event = opened.headers_event if opened else None
-        self._put(Gap(GapReason.NOT_WRITTEN, event=event, exchange=exchange, detail=f"the recorder's {hook} failed: {error!r}"))
+        self._gap(
+            GapReason.NOT_WRITTEN,
+            event=opened.headers_event if opened else None,
+            exchange=exchange,
+            detail=f"the recorder's {hook} failed: {error!r}",
+            ends=True,
+        )
 
-    def _tee(self, flow_id: str, data: bytes) -> bytes:
+    def count_late(self) -> None:
+        """Say that a request came when it could no longer be recorded."""
+        logger.warning("parity: a request came after the archive was closed and is not recorded")
+
+    def _tee(self, opened: _Open, side: str, data: bytes) -> bytes:
         """Keep a chunk and give it on; must not raise, or the client would lose it."""
-        opened = self._open.get(flow_id)
-        if data and opened is not None and not self.stopped:
-            event = next(self._events)
+        if data and not self.stopped:
             try:
-                self._put(Chunks(opened.exchange, (Chunk(event, time.time(), bytes(data)),)), opened.route)
+                self._keep_chunk(opened, side, data)
             except Exception as error:
                 logger.exception("parity: a chunk was lost")
                 self._alarm(f"a chunk of exchange {opened.exchange} was lost ({error!r})")
-                gap = Gap(GapReason.NOT_WRITTEN, event=event, exchange=opened.exchange, detail=f"a chunk was lost: {error!r}")
                 # what fails in there fails in the loop and not in the client's stream
-                asyncio.get_running_loop().call_soon(self._put, gap)
+                asyncio.get_running_loop().call_soon(self._tear, opened, f"a chunk was lost: {error!r}")
         return data
+
+    def _keep_chunk(self, opened: _Open, side: str, data: bytes) -> None:
+        feed = self._feed
+        if feed is None or not feed.alive:
+            return
+        if feed.update_step():
+            self._say_step()
+        if feed.step is Step.EVERYTHING:
+            self._tear(opened, "chunks of a body: the writer was behind")
+            return
+        if side == "request":
+            if opened.request_shed:
+                return
+            if feed.step >= Step.BODIES:
+                opened.request_shed = True
+                self._gap(GapReason.SHED, exchange=opened.exchange, detail="the request's body: the writer was behind")
+                return
+        elif opened.shed:
+            return
+        elif feed.step >= Step.BODIES and self._is_no_stream(opened):
+            opened.shed = True
+            self._gap(GapReason.SHED, exchange=opened.exchange, detail="the answer's body: the writer was behind")
+            return
+        began = time.perf_counter_ns()
+        event = self._last_event = self._last_event + 1
+        feed.put((CHUNK, opened.exchange, event, time.time(), side, bytes(data)))
+        self.costs.add(time.perf_counter_ns() - began)
+
+    def _is_no_stream(self, opened: _Open) -> bool:
+        response = opened.flow.response
+        return response is not None and look_at(response.data.headers.fields)[0] not in STREAM_TYPES
+
+    def _tear(self, opened: _Open, why: str) -> None:
+        """Say once that something of an exchange is missing in the middle."""
+        if not opened.torn:
+            opened.torn = True
+            self._gap(GapReason.NOT_WRITTEN, exchange=opened.exchange, detail=why)
 
     def _end(self, flow: http.HTTPFlow, error: str | None) -> None:
         opened = self._open.get(flow.id)
         if opened is None:
             return
-        outcome: Outcome
         note = ""
+        answer: Any
         if flow.response is not None and opened.headers_event is not None:
-            outcome = response_of(flow.response, streamed=opened.streamed)
+            answer = self._answer_of(opened)
             end = EndReason.COMPLETE if error is None else end_of(error, requested=opened.requested, answered=True)
-            note = error or ""
+            note = error or opened.note
         else:
             # whatever the client got here, it was the proxy's and not the daemon's
-            outcome = NoResponse(error or "the proxy answered by itself")
+            answer = error or "the proxy answered by itself"
             end = end_of(error or "", requested=opened.requested, answered=False)
+        if error is not None and flow.client_conn.peername in self._refusals.cut:
+            end, note = EndReason.PROXY_ERROR, f"mitmproxy closed the connection: silent for {self._master.options.tcp_timeout} s"
         at = flow.error.timestamp if flow.error else flow.response.timestamp_end if flow.response else None
-        record = self._ended(opened, end, outcome, at or time.time(), note)
+        self._hand_end(opened, end, answer, at or time.time(), note)
         del self._open[flow.id]
-        self._put(record, opened.route)
 
-    def _ended(self, opened: _Open, end: EndReason, outcome: Outcome, at: float, note: str) -> Ended:
-        flow = opened.flow
-        body, trailers = rest_of(flow)
-        return Ended(
-            exchange=opened.exchange,
-            event=next(self._events),
-            at=at,
-            end=end,
-            outcome=outcome,
-            request_body=body if opened.requested else None,
-            request_trailers=trailers,
-            server_connection=flow.server_conn.id if flow.server_conn.timestamp_tcp_setup is not None else None,
-            headers_event=opened.headers_event,
-            request_ended_at=flow.request.timestamp_end,
-            first_byte_at=flow.response.timestamp_start if flow.response is not None and opened.headers_event is not None else None,
-            streamed=opened.streamed,
-            note=note,
+    def _answer_of(self, opened: _Open) -> tuple[Any, ...]:
+        assert opened.flow.response is not None
+        data = opened.flow.response.data
+        trailers = data.trailers
+        return (
+            data.http_version,
+            data.status_code,
+            data.reason,
+            data.headers.fields,
+            None if opened.streamed else data.content,
+            trailers.fields if trailers is not None else (),
         )
 
-    def _put(self, record: Record, route: str = "") -> None:
-        if self._journal is not None:
-            self._journal.put(record, route)
+    def _hand_end(self, opened: _Open, end: EndReason, answer: Any, at: float, note: str) -> None:
+        feed = self._feed
+        if feed is None or not feed.alive:
+            return
+        flow = opened.flow
+        if feed.update_step():
+            self._say_step()
+        if feed.step is Step.EVERYTHING:
+            self._gap(
+                GapReason.NOT_WRITTEN,
+                event=opened.headers_event,
+                exchange=opened.exchange,
+                detail="end of exchange: the writer was behind",
+                ends=True,
+            )
+            return
+        data = flow.request.data
+        body = data.content if opened.requested and not opened.request_streamed else None
+        if feed.step >= Step.BODIES:
+            if type(answer) is tuple and answer[4] is not None and len(answer[4]) > BIG_BODY_BYTES:
+                answer = (*answer[:4], None, answer[5])
+                self._gap(GapReason.SHED, exchange=opened.exchange, detail="the answer's body: the writer was behind")
+            if body is not None and len(body) > BIG_BODY_BYTES:
+                body = None
+                self._gap(GapReason.SHED, exchange=opened.exchange, detail="the request's body: the writer was behind")
+        response, server, trailers = flow.response, flow.server_conn, data.trailers
+        event = self._last_event = self._last_event + 1
+        feed.put(
+            (
+                ENDED,
+                opened.exchange,
+                event,
+                at,
+                end.value,
+                answer,
+                body,
+                trailers.fields if trailers is not None else (),
+                server.id if server.timestamp_tcp_setup is not None else None,
+                opened.headers_event,
+                flow.request.timestamp_end,
+                response.timestamp_start if response is not None and opened.headers_event is not None else None,
+                opened.streamed and not opened.shed,
+                opened.request_streamed and opened.requested and not opened.request_shed,
+                note,
+            )
+        )
 
     def _end_abandoned(self, client: str) -> None:
         """End what mitmproxy left open of a connection without a word."""
         for opened in [opened for opened in self._open.values() if opened.flow.client_conn.id == client]:
+            if opened.answered:
+                opened.note = "the answer came before the request was whole, and the client sent no more of it"
             try:
-                self._end(opened.flow, "the proxy broke down over it, and the client left")
+                self._end(opened.flow, None if opened.answered else "the proxy broke down over it, and the client left")
             except Exception as error:
                 logger.exception("parity: an exchange could not be ended")
                 self.count_failure("client_disconnected", error, opened.flow)
 
     def _end_stopped(self, opened: _Open) -> None:
         """End an exchange that is cut by the proxy's own end."""
-        flow = opened.flow
-        outcome: Outcome
-        if flow.response is not None and opened.headers_event is not None:
-            outcome = response_of(flow.response, streamed=opened.streamed)
-        else:
-            outcome = NoResponse("the proxy stopped before the daemon answered")
+        answered = opened.flow.response is not None and opened.headers_event is not None
+        answer = self._answer_of(opened) if answered else "the proxy stopped before the daemon answered"
         note = "the proxy stopped: the cut is not the daemon's and not the client's"
-        self._put(self._ended(opened, EndReason.PROXY_STOPPED, outcome, time.time(), note), opened.route)
+        self._hand_end(opened, EndReason.PROXY_STOPPED, answer, time.time(), note)
 
-    def _take_snapshot(self, journal: Journal, workspace: Path, event_before: int) -> None:
-        """Copy the workspace and have the copy packed; runs in a thread of its own."""
-        try:
-            with tempfile.TemporaryDirectory(prefix="parity-snapshot-") as scratch:
-                copy = Path(scratch) / "workspace"
-                left_out = copy_workspace(workspace, copy, with_secrets=False)
-                journal.put_snapshot(
-                    copy, workspace=str(workspace.absolute()), event_before=event_before, event_after=next(self._events), left_out=left_out
-                )
-        except Exception as error:
-            # mitmproxy ends over an error that is logged while it starts, and with it the traffic
-            self._stopping.wait(STARTUP_SECONDS)
-            if not isinstance(error, ParityError | OSError):
-                logger.exception("parity: the snapshot failed")
-            self._alarm(f"no snapshot of {workspace} ({error})")
-            journal.put(Gap(GapReason.NOT_WRITTEN, event=event_before, detail=f"snapshot of the workspace: {error}"))
+    # --- what was left out ---
+
+    def _gap(
+        self, reason: GapReason, *, event: int | None = None, exchange: int | None = None, count: int = 1, detail: str = "", ends: bool = False
+    ) -> None:
+        self._put((GAP, reason.value, event, exchange, count, detail, ends))
+
+    def _leave_out(self, reason: GapReason, why: str) -> None:
+        self._left_out[reason, why] = self._left_out.get((reason, why), 0) + 1
+
+    def _say_left_out(self) -> None:
+        """Put on record how many exchanges were left out since that was last said."""
+        if self._feed is None or not self._feed.alive:
+            return
+        for kind, count in self._refusals.take().items():
+            self._gap(GapReason.MALFORMED, count=count, detail=kind)
+        counts, self._left_out = self._left_out, {}
+        for (reason, why), count in counts.items():
+            self._gap(reason, count=count, detail=f"exchanges{': ' if why else ''}{why}")
+
+    def _say_step(self) -> None:
+        assert self._feed is not None
+        step = self._feed.step
+        queued = f"{self._feed.queued_bytes / 1e6:.1f} MB wait for the writer"
+        if step is Step.NOTHING:
+            logger.warning("parity: %s (%s)", WORDS[step], queued)
+        else:
+            self._alarm(f"the writer does not keep up with the traffic ({queued}): {WORDS[step]}")
+
+    # --- the writer ---
+
+    def _put(self, message: Message) -> None:
+        if self._feed is not None:
+            self._feed.put(message)
+
+    def _answered(self, answer: Mapping[str, Any]) -> None:
+        """Take what the writer says."""
+        if "number" in answer:
+            event = self._last_event = self._last_event + 1
+            self._put((NUMBER, answer["number"], event))
+        elif "alarm" in answer:
+            self._lost += 1
+            self._alarm(str(answer["alarm"]))
+        elif "notice" in answer:
+            logger.warning("parity: %s", answer["notice"])
+        elif "ready" in answer:
+            path = Path(answer["ready"])
+            if path != self._path:
+                logger.warning("parity: recording to %s", path)
+            self._path, self._begun = path, True
+        elif "status" in answer:
+            self._status = dict(answer["status"])
+        elif "sealed" in answer:
+            self._sealed = answer
+
+    def _writer_lost(self, why: str) -> None:
+        """Start another writer, later each time it does not last."""
+        if self.stopped:
+            return
+        self._lost += 1
+        self._alarm(f"{self._path}: {why}; traffic passes, and is not recorded until there is another")
+        if time.monotonic() - self._writer_began > RESTART_SECONDS_MAX:
+            self._pause_s = RESTART_SECONDS_MIN
+        assert self._loop is not None
+        self._loop.call_later(self._pause_s, self._start_writer)
+        self._pause_s = min(self._pause_s * 2, RESTART_SECONDS_MAX)
+
+    def _tick(self) -> None:
+        """Do once a second what has time: look at the queue, say what was left out, and how the recording goes."""
+        if self.stopped or self._feed is None or self._loop is None:
+            return
+        self._loop.call_later(TICK_SECONDS, self._tick)
+        if self._feed.update_step():
+            self._say_step()
+        if self._feed.step < Step.EVERYTHING:
+            self._say_left_out()
+        now = time.monotonic()
+        if now - self._statistics_at >= STATISTICS_SECONDS:
+            self._statistics_at = now
+            self._say_statistics()
+        every = self._master.options.parity_status_seconds
+        if every and now - self._status_said >= every:
+            self._status_said = now
+            logger.info("parity: %s", self._status_line())
+
+    def _say_statistics(self) -> None:
+        assert self._feed is not None
+        values = self.costs.values()
+        values["queue_bytes"] = float(self._feed.queued_bytes)
+        values["queue_bytes_max"] = float(self._feed.queued_bytes_max)
+        values["shed_step_max"] = float(self._feed.shedding.deepest)
+        values["open"] = float(len(self._open))
+        self._put((STATISTICS, time.time(), values))
+
+    def _status_line(self) -> str:
+        assert self._feed is not None
+        values = self.costs.values()
+        state = "recording" if self._feed.alive else "NO WRITER"
+        return (
+            f"{state}: {self._opened:,} exchanges, {len(self._open)} open, {self._feed.queued_bytes / 1e6:.1f} MB queued, "
+            f"{self._lost} troubles, hooks {values['hook_p50_us']:.0f} µs p50, {values['hook_p99_us']:.0f} µs p99"
+        )
 
     def _alarm(self, text: str) -> None:
-        """Say that something was not recorded; end mitmdump if the operator wants that. Comes from any thread."""
-        logger.error("parity: %s", text)
-        if self._master.options.parity_on_error == "stop" and self._loop is not None and not self.stopped:
-            self._loop.call_soon_threadsafe(sys.exit, EXIT_LOST)
+        """Say that something was not recorded; end mitmdump if the operator wants that."""
+        assert self._loop is not None
+        if time.monotonic() - self._statistics_at < STARTUP_SECONDS and self._statistics_at:
+            self._loop.call_later(STARTUP_SECONDS, logger.error, "parity: %s", text)
+        else:
+            logger.error("parity: %s", text)
+        if self._master.options.parity_on_error == "stop" and not self.stopped:
+            self._loop.call_soon(sys.exit, EXIT_LOST)
+
+    def _complain(self, text: str) -> None:
+        sys.stderr.write(f"parity: {text}\n")

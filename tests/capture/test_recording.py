@@ -267,7 +267,7 @@ def test_a_taken_port(launch: Any, daemon: Any, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_at_the_start(launch: Any, tmp_path: Path, eventually: Eventually) -> None:
-    """The workspace is taken at the start, without secret files, and the archive says what was left out."""
+    """The workspace is taken at start and seal, each between two event numbers, without secret files; what was left out is said."""
     workspace = tmp_path / "ws"
     (workspace / ".secrets").mkdir(parents=True)
     (workspace / ".secrets" / "secrets.enc").write_text("{}")
@@ -276,11 +276,12 @@ def test_a_snapshot_at_the_start(launch: Any, tmp_path: Path, eventually: Eventu
     assert proxy.ask("GET", "/x")[0] == 200
     assert proxy.end() == 0
     archive = read(tmp_path / "out.parity")
-    [snapshot] = archive.snapshots()
+    snapshot, last = archive.snapshots()
+    assert (snapshot.taken_at, last.taken_at) == ("start", "seal")
     assert snapshot.workspace == str(workspace)
-    assert snapshot.event_before == 1
-    assert any("secrets" in item for item in snapshot.left_out)
+    assert 0 < snapshot.event_before < snapshot.event_after < last.event_before < last.event_after
     assert snapshot.files == 1
+    assert verify(tmp_path / "out.parity").good
 
 
 @pytest.mark.slow
