@@ -82,7 +82,7 @@ class Log:
 
     told: list[Told] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set where the endless streams are to be left."""
+    """Set where the endless streams are to be left, and nothing further is to be asked."""
 
     def begin(self, ask: Ask) -> Told:
         """Open an entry."""
@@ -119,6 +119,8 @@ async def drive(
 async def _work(log: Log, port: int, plan: list[list[Ask]], dice: random.Random, think_ms: int) -> None:
     link: _Link | None = None
     for turn in plan:
+        if log.stop.is_set():
+            break
         await asyncio.sleep(dice.random() * think_ms / 1000)
         entries = [log.begin(ask) for ask in turn]
         try:

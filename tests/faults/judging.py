@@ -182,7 +182,7 @@ def _body_against_truth(exchange: Exchange, outcome: Response, entry: Told, *, s
     ask, body = entry.ask, outcome.body
     if body is None:
         # of an answer that broke off, and that mitmproxy was still gathering, nobody got anything
-        if not shed and (exchange.end is EndReason.COMPLETE or entry.received):
+        if not shed and (exchange.end is EndReason.COMPLETE or (entry.received and entry.status == outcome.status)):
             yield f"{ask.id}: the answer's body was not kept, and no gap says why"
         return
     truth = answer_body(ask, len(body))

@@ -168,7 +168,7 @@ async def _freeze_disk(scene: Scene) -> None:
     assert scene.place is not None
     scene.struck_at = time.time()
     await scene.place.freeze()
-    await asyncio.sleep(1 + 3 * scene.dice.random())
+    await asyncio.sleep(3 + 2 * scene.dice.random())
     await scene.place.thaw()
     scene.lifted_at = time.time()
 
@@ -179,9 +179,20 @@ async def _stop_writer(scene: Scene) -> None:
     assert pid is not None
     scene.struck_at = time.time()
     os.kill(pid, signal.SIGSTOP)
-    await asyncio.sleep(1 + 3 * scene.dice.random())
+    await asyncio.sleep(3 + 2 * scene.dice.random())
     if is_alive(pid):
         os.kill(pid, signal.SIGCONT)
+    scene.lifted_at = time.time()
+
+
+async def _signal_writer(scene: Scene) -> None:
+    """Send the writer what service managers and terminals send to a whole group; it ends by the end of its pipe alone."""
+    pid = scene.proxy.writer()
+    assert pid is not None
+    scene.struck_at = time.time()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, number)
+        await asyncio.sleep(0.2 * scene.dice.random())
     scene.lifted_at = time.time()
 
 
@@ -237,6 +248,7 @@ FAULTS: Final = (
     Fault("slow disk", _slow_disk, disk="ext4", throttled=True, size_mib=160),
     Fault("disk hangs", _freeze_disk, disk="ext4", size_mib=160),
     Fault("writer hangs", _stop_writer, needs_writer=True),
+    Fault("writer signalled", _signal_writer, needs_writer=True),
     Fault("clock back", _turn_clock_back, false_clock=True),
     Fault("upstream dies", _kill_upstream, hits_traffic=True),
     Fault("upstream breaks off", _nothing, dying=0.12),
