@@ -1,74 +1,44 @@
-"""
-Secrets that are known by where they stand: in which field of which route's body.
-
-A field is a dotted path of object keys; arrays are passed through. Everything below a named field is secret.
-`**.name` means that key at any depth. A password in a request is hidden on any route, because a client may have misspelt the route.
-"""
+"""Secrets that are known by where they stand: in which field of which route's body, in which parameter of a query."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from replay.redact.edits import Edit
-from replay.redact.placeholder import count_kept, is_placeholder, make_credential, make_number, make_opaque
+from replay.redact.names import is_secret_name, replace_string
+from replay.redact.placeholder import is_placeholder, make_credential, make_number, make_opaque
+from replay.redact.tables import QUERY_KEPT, QUERY_MORE, QUERY_NAMES, RPC_IDS
 
-REQUEST_FIELDS: dict[str, tuple[str, ...]] = {
-    "POST /api/auth/login": ("password",),
-    "POST /api/secrets/:name": ("value",),
-    "POST /api/secrets/bitwarden/connect": ("session", "token"),
-    "POST /api/secrets/1password/connect": ("token",),
-    "POST /api/marketplace/mcp/register": ("config.env", "config.headers"),
-    "POST /api/marketplace/mcp/test": ("config.env", "config.headers"),
-    "POST /api/marketplace/mcp/install": ("config.env", "config.headers"),
-    "PATCH /api/marketplace/mcp/:id": ("config.env", "config.headers"),
+type Path = tuple[str, ...]
+
+_KINDS: Final = {
+    "password": "password",
+    "token": "token",
+    "key": "api-key",
+    "value": "secret-value",
+    "session": "token",
+    "key_hash": "key-hash",
+    "command": "command",
+    "stdout": "output",
+    "stderr": "output",
 }
-"""What a client sends, by route."""
-
-RESPONSE_FIELDS: dict[str, tuple[str, ...]] = {
-    "POST /api/auth/login": ("token",),
-    "POST /api/auth/token": ("token",),
-    "POST /api/auth/api-keys": ("apiKey.key", "key"),
-    "GET /api/status": ("**.posthogApiKey",),
-    "GET /api/diagnostics/database/tables/:table/sample": ("**.key_hash",),
-}
-"""What the daemon answers, by route."""
-
-QUERY_NAMES = frozenset({b"token", b"access_token", b"code", b"session", b"api_key", b"apikey", b"password"})
-QUERY_KEPT: dict[str, frozenset[bytes]] = {"GET /api/os/agent-events": frozenset({b"session"})}
-"""Here `session` is an id that the daemon gave out, not a credential, and a replay must find it again."""
-
-_KINDS = {"password": "password", "token": "token", "key": "api-key", "value": "secret-value", "session": "token"}
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++', re.DOTALL)
-_LITERALS = frozenset({b"true", b"false", b"null"})
-_NUMBER = re.compile(rb"-?[0-9]")
-_FORM = re.compile(rb"(?:^|&)([^=&]{0,256})=([^&]*+)")
-_PASSWORDS = re.compile(rb'"pass(?:word|wd|phrase)"\s*+:\s*+"((?:[^"\\]++|\\.)++)"', re.IGNORECASE | re.DOTALL)
-_FORM_START = re.compile(rb"[\w.%+\-\[\]]{1,256}=")
-_FORM_PASSWORDS = re.compile(rb"(?:^|&)pass(?:word|wd|phrase)=([^&\s]++)", re.IGNORECASE)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:,]|[^\s"{}\[\]:,]++', re.DOTALL)
+_LITERALS: Final = frozenset({b"true", b"false", b"null"})
+_NUMBER: Final = re.compile(rb"-?[0-9]")
+_FORM: Final = re.compile(rb"(?:^|&)([^=&]{0,256})=([^&]*+)")
+_PARAMETER: Final = re.compile(rb"(?:^|[&;?#])([^=&;#?]{1,256})=([^&;#]++)")
+_SECRET_TOOL: Final = re.compile(rb'"name"\s*+:\s*+"secret_')
 
 
-def find_request_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
+def find_request_fields(body: bytes, names: Mapping[str, str], key: bytes) -> list[Edit]:
     """
-    Find the secret fields of a request's body: those that its route names, and passwords.
+    Find the secret fields of a request's body; *names* are fields and the kinds they are declared as ("" for one by its name).
 
-    On a route with secret fields a body that is no JSON is taken as a form where it looks like one and is replaced as a whole otherwise:
+    Where there are any, a body that is no JSON is taken as a form where it looks like one and is replaced as a whole otherwise:
     a secret may stand anywhere in it.
     """
-    named = _named_request_fields(body, route, key)
-    taken = [(edit.start, edit.start + len(edit.replacement)) for edit in named]
-    return [
-        *named,
-        *(
-            edit
-            for edit in _passwords(body, key)
-            if all(edit.start + len(edit.replacement) <= left or edit.start >= right for left, right in taken)
-        ),
-    ]
-
-
-def _named_request_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
-    names = REQUEST_FIELDS.get(route)
     if not names or not body.strip():
         return []
     if _is_json(body):
@@ -79,31 +49,60 @@ def _named_request_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
         wanted = {name.encode() for name in names}
         found = [match for match in _FORM.finditer(body) if unquote_to_bytes(match[1]) in wanted and match[2]]
         if found:
-            return [_opaque(body, match.start(2), match.end(2), _kind(match[1].decode("ascii", "replace")), key) for match in found]
+            return [_parameter(match[2], match.start(2), kind_of(match[1].decode("ascii", "replace")), key) for match in found]
     return [_opaque(body, 0, len(body), "body", key)]
 
 
-def find_response_fields(body: bytes, route: str, key: bytes) -> list[Edit]:
-    """Find the secret fields of an answer's body; one that is no JSON has none."""
-    names = RESPONSE_FIELDS.get(route)
-    if not names or not body or not _is_json(body):
+def find_response_fields(body: bytes, names: Mapping[str, str], key: bytes) -> list[Edit]:
+    """Find the secret fields of an answer's body. A JSON text that is broken or cut is read as far as it goes."""
+    if not names or body.lstrip()[:1] not in {b"{", b"["}:
         return []
     return list(_json_edits(body, names, key))
 
 
-def find_query(target: bytes, route: str, key: bytes) -> list[Edit]:
-    """Find the secret query parameters of a request target or URL."""
-    mark = target.find(b"?")
-    if mark < 0:
+def find_rpc_arguments(body: bytes, key: bytes) -> list[Edit]:
+    """Find the arguments of a call to a `secret_*` tool; ids that the daemon gave out stay."""
+    if b"secret_" not in body or not _SECRET_TOOL.search(body):
         return []
-    kept = QUERY_KEPT.get(route, frozenset())
-    edits = []
-    for match in re.finditer(rb"(?:^|[&;?])([^=&;#]{1,256})=([^&;#]++)", target[mark + 1 :]):
-        name = unquote_to_bytes(match[1]).lower()
-        if name in QUERY_NAMES and name not in kept:
-            value = match[2]
-            edits.append(Edit(mark + 1 + match.start(2), "query", make_credential(key, value)))
+    edits: list[Edit] = []
+    for path, start, end in _leaves(body):
+        if path[:2] == ("params", "arguments") and path[-1] not in RPC_IDS:
+            edits.extend(_leaf(body, path, (start, end), "argument", key))
     return edits
+
+
+def find_query(target: bytes, route: str, key: bytes, more: frozenset[bytes] = frozenset(), kept: frozenset[bytes] = frozenset()) -> list[Edit]:
+    """Find the secret parameters of a request target or URL; *more* and *kept* are own names, folded and without dashes."""
+    marks = [at for at in (target.find(b"?"), target.find(b"#")) if at >= 0]
+    if not marks:
+        return []
+    begin = min(marks)
+    wanted = QUERY_NAMES | QUERY_MORE.get(route, frozenset())
+    exempt = QUERY_KEPT.get(route, frozenset())
+    edits = []
+    for match in _PARAMETER.finditer(target, begin):
+        name = unquote_to_bytes(match[1]).lower()
+        if name not in exempt and (name in wanted or is_secret_name(name, more, kept)):
+            edits.append(_parameter(match[2], match.start(2), "query", key))
+    return edits
+
+
+def kind_of(name: str) -> str:
+    """Name the kind of secret that a field of this name holds."""
+    return _KINDS.get(name, "field")
+
+
+def last_names(names: Mapping[str, str]) -> frozenset[bytes]:
+    """Give the last keys of fields, folded and without dashes: what can still be looked for where a body can't be held whole."""
+    return frozenset(name.rpartition(".")[2].lower().replace("_", "").replace("-", "").encode() for name in names)
+
+
+def _parameter(value: bytes, start: int, kind: str, key: bytes) -> Edit:
+    """Replace a parameter's value; percent signs are undone first, so that equal secrets get equal placeholders."""
+    if is_placeholder(value):
+        return Edit(start, kind, value)
+    plain = unquote_to_bytes(value) if b"%" in value else value
+    return Edit(start, kind, make_credential(key, value) if plain == value else make_opaque(key, plain, len(value)))
 
 
 def _is_json(body: bytes) -> bool:
@@ -114,52 +113,33 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _json_edits(body: bytes, names: tuple[str, ...], key: bytes) -> Iterator[Edit]:
+def _json_edits(body: bytes, names: Mapping[str, str], key: bytes) -> Iterator[Edit]:
     for path, start, end in _leaves(body):
-        if any(_covers(name, path) for name in names):
-            raw = body[start:end]
-            if raw.startswith(b'"'):
-                inner = raw[1:-1]
-                if inner:
-                    yield _string_edit(inner, start + 1, _kind(path[-1]), key)
-            elif _NUMBER.match(raw):
-                yield Edit(start, _kind(path[-1]), make_number(raw))
+        for name, kind in names.items():
+            if _covers(name, path):
+                yield from _leaf(body, path, (start, end), kind, key)
+                break
 
 
-def _passwords(body: bytes, key: bytes) -> Iterator[Edit]:
-    """Find passwords by their name alone, also where the text around them is broken."""
-    for match in _PASSWORDS.finditer(body):
-        yield _string_edit(match[1], match.start(1), "password", key)
-    # a body that does not begin as a form is not searched as one: that would take long where it is big
-    for match in _FORM_PASSWORDS.finditer(body) if _FORM_START.match(body) else ():
-        yield _opaque(body, match.start(1), match.end(1), "password", key)
+def _leaf(body: bytes, path: Path, span: tuple[int, int], kind: str, key: bytes) -> Iterator[Edit]:
+    start, end = span
+    raw = body[start:end]
+    kind = kind or kind_of(path[-1] if path else "")
+    if raw.startswith(b'"'):
+        inner = raw[1:-1] if raw.endswith(b'"') and len(raw) > 1 else raw[1:]
+        yield from replace_string(inner, start + 1, kind, key)
+    elif _NUMBER.match(raw):
+        yield Edit(start, kind, make_number(raw))
 
 
-def _string_edit(inner: bytes, start: int, kind: str, key: bytes) -> Edit:
-    replaced = _string(inner, key)
-    kept = count_kept(replaced)
-    return Edit(start + kept, "bearer" if kept and b"." in replaced else kind, replaced[kept:])
-
-
-def _string(inner: bytes, key: bytes) -> bytes:
-    """Replace a JSON string's inside; escapes are decoded first, so that equal secrets get equal placeholders."""
-    if is_placeholder(inner):
-        return inner
-    try:
-        plain = json.loads(b'"' + inner + b'"', strict=False).encode("utf-8", "surrogatepass")
-    except ValueError:
-        plain = inner
-    return make_credential(key, inner) if plain == inner else make_opaque(key, plain, len(inner))
-
-
-def _covers(name: str, path: tuple[str, ...]) -> bool:
+def _covers(name: str, path: Path) -> bool:
     if name.startswith("**."):
         return name[3:] in path
     parts = tuple(name.split("."))
     return path[: len(parts)] == parts
 
 
-def _leaves(body: bytes) -> Iterator[tuple[tuple[str, ...], int, int]]:
+def _leaves(body: bytes) -> Iterator[tuple[Path, int, int]]:
     """Give (path of keys, start, end) of each scalar of a JSON text."""
     path: list[str] = []
     objects: list[bool] = []
@@ -196,7 +176,3 @@ def _key_text(token: bytes) -> str:
 def _opaque(data: bytes, start: int, end: int, kind: str, key: bytes) -> Edit:
     secret = data[start:end]
     return Edit(start, kind, secret if is_placeholder(secret) else make_opaque(key, secret, len(secret)))
-
-
-def _kind(name: str) -> str:
-    return _KINDS.get(name, "field")

@@ -2,39 +2,52 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
 
 from replay.redact.edits import Edit
 from replay.redact.fields import find_query
 from replay.redact.placeholder import count_kept, is_placeholder, make_credential, make_opaque
 
-URLS = frozenset({b"location", b"referer", b"content-location"})
-_NAMED = re.compile(rb"(?:^|[-_])(?:(authorization)|(api[-_]?key)|token|secret|password)$")
+_URLS: Final = frozenset({b"location", b"referer", b"content-location"})
+_NAMED: Final = re.compile(rb"(?:^|[-_])(?:(authorization)|(api[-_]?key)|token|secret|password|cookie2?)$")
 """What a header that carries a credential is called: `X-Api-Key`, `X-Forwarded-Authorization`, `X-Auth-Token`."""
-_SCHEME = re.compile(rb"\s*(?:Bearer|Basic|Digest|Token|Negotiate|ApiKey)(?:\s+|$)", re.IGNORECASE)
+_SCHEME: Final = re.compile(rb"\s*(?:Bearer|Basic|Digest|Token|Negotiate|ApiKey)(?:\s+|$)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def header_role(name: bytes) -> str:
+    """Say what a header is by its name: `authorization`, `api-key`, `token`, `cookie`, `set-cookie`, `url`, or "" for any other."""
+    name = name.lower()
+    if name in {b"cookie", b"set-cookie"}:
+        return name.decode()
+    if name in _URLS:
+        return "url"
+    named = _NAMED.search(name)
+    if named is None:
+        return ""
+    return "authorization" if named[1] else "api-key" if named[2] else "token"
 
 
 def find_header(name: bytes, value: bytes, *, key: bytes) -> list[Edit]:
     """Find the secret spans of one header's value, by the header's name."""
-    name = name.lower()
-    named = _NAMED.search(name)
-    if named is not None and named[1]:
+    role = header_role(name)
+    if role == "authorization":
         scheme = _SCHEME.match(value)
         start = scheme.end() if scheme else 0
         basic = scheme is not None and scheme[0].strip().lower() == b"basic"
-        return list(_words(value, start, "basic" if basic else "bearer", key))
-    if named is not None:
-        return list(_words(value, 0, "api-key" if named[2] else "token", key))
-    if name == b"cookie":
+        return list(find_words(value, start, "basic" if basic else "bearer", key))
+    if role in {"api-key", "token"}:
+        return list(find_words(value, 0, role, key))
+    if role == "cookie":
         return list(_cookies(value.split(b";"), key))
-    if name == b"set-cookie":
+    if role == "set-cookie":
         return list(_cookies(value.split(b";", 1)[:1], key))
-    if name in URLS:
-        return find_query(value, "", key)
-    return []
+    return find_query(value, "", key) if role == "url" else []
 
 
-def _words(value: bytes, start: int, kind: str, key: bytes) -> Iterator[Edit]:
-    """Replace each word, so that blanks stay where they are."""
+def find_words(value: bytes, start: int, kind: str, key: bytes) -> Iterator[Edit]:
+    """Replace each word from *start* on, so that blanks stay where they are."""
     for match in re.finditer(rb"\S++", value[start:]):
         replaced = make_credential(key, match[0])
         offset = count_kept(replaced)

@@ -1,89 +1,195 @@
 """The redactor: where to look, in which order, and what was replaced."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
 from replay.model import Header, Redaction, Request, Response
-from replay.redact.edits import Edit, apply_edits, redactions_of
-from replay.redact.fields import find_query, find_request_fields, find_response_fields
-from replay.redact.headers import find_header
-from replay.redact.shapes import find_shapes
+from replay.redact.compressed import Decoded, UnreadError, decode_body, encode_body
+from replay.redact.edits import Edit, Find, merge_edits, redactions_of, settle
+from replay.redact.fields import find_query, find_request_fields, find_response_fields, find_rpc_arguments, last_names
+from replay.redact.headers import find_header, header_role
+from replay.redact.placeholder import is_placeholder, make_opaque
+from replay.redact.rules import Rules
+from replay.redact.tables import REQUEST_FIELDS, RESPONSE_FIELDS, RPC_NAMES, RPC_ROUTE
+from replay.redact.text import Texts
 
-type Finder = Callable[[bytes], list[Edit]]
+NO_RULES = Rules()
 
 
 class Redactor:
     """
     Replaces secrets by placeholders under one key.
 
-    The key (16 to 64 bytes) belongs to an installation and is stored nowhere in an archive; `key_id` may be. All methods are pure:
-    lengths never change, redacting twice gives the same bytes, and spans that already hold placeholders are declared again.
+    The key (16 to 64 bytes) belongs to an installation and is stored nowhere in an archive; `key_id` may be. *rules* are the operator's own.
+    All methods are pure: redacting twice gives the same bytes, and spans that already hold placeholders are declared again. Lengths never
+    change but for a compressed body that does not fit (declared as `recompressed` over the whole body).
     A route is given by its name, such as `POST /api/auth/login`.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, rules: Rules = NO_RULES) -> None:
         if not 16 <= len(key) <= 64:
             raise ValueError("a redaction key has 16 to 64 bytes")
         self._key = key
         self.key_id = hashlib.blake2b(b"key id", key=key, digest_size=6).hexdigest()
+        self.rules = rules
+        self._plain = Texts(key)
+
+    # --- whole messages ---
 
     def request(self, request: Request, route: str) -> tuple[Request, tuple[Redaction, ...]]:
         """Redact a request: target, headers, trailers and (where it was seen) body."""
-        target, redactions = self._pass("request.target", request.target, lambda data: find_query(data, route, self._key))
-        headers, more = self._headers("request.header", request.headers)
-        trailers, others = self.trailers(request.trailers)
-        body, last = self.request_body(request.body, route)
+        target, redactions = self.target(request.target, route)
+        headers, more = self._headers("request.header", request.headers, route)
+        trailers, others = self.trailers(request.trailers, route)
+        body, last = self.request_body(request.body, route, request.header(b"content-encoding") or b"")
         return (
             replace(request, target=target, headers=headers, trailers=trailers, body=body),
             (*redactions, *more, *others, *last),
         )
 
-    def request_body(self, body: bytes | None, route: str) -> tuple[bytes | None, tuple[Redaction, ...]]:
-        """Redact the body of a request alone."""
-        if not body:
-            return body, ()
-        return self._pass("request.body", body, lambda data: find_request_fields(data, route, self._key))
-
-    def trailers(self, trailers: tuple[Header, ...]) -> tuple[tuple[Header, ...], tuple[Redaction, ...]]:
-        """Redact the trailers of a request alone."""
-        return self._headers("request.trailer", trailers)
-
     def response(self, response: Response, route: str) -> tuple[Response, tuple[Redaction, ...]]:
         """Redact an answer: headers, trailers and (where it was kept) body."""
-        headers, redactions = self._headers("response.header", response.headers)
-        trailers, more = self._headers("response.trailer", response.trailers)
-        body: bytes | None = response.body
-        last: tuple[Redaction, ...] = ()
-        if body:
-            body, last = self._pass("response.body", body, lambda data: find_response_fields(data, route, self._key))
+        headers, redactions = self._headers("response.header", response.headers, route)
+        trailers, more = self._headers("response.trailer", response.trailers, route)
+        body, last = self.response_body(response.body, route, response.header(b"content-encoding") or b"")
+        if not (redactions or more or last):
+            return response, ()
         return replace(response, headers=headers, trailers=trailers, body=body), (*redactions, *more, *last)
 
+    # --- parts ---
+
+    def target(self, target: bytes, route: str) -> tuple[bytes, tuple[Redaction, ...]]:
+        """Redact a request target: parameters by name, and whatever looks like a secret in path and query."""
+        texts = self._texts("query", route)
+
+        def find(data: bytes) -> list[Edit]:
+            return merge_edits(find_query(data, route, self._key, texts.more, texts.kept), texts.find(data))
+
+        return self._pass("request.target", target, find, "query", route)
+
+    def request_body(self, body: bytes | None, route: str, encoding: bytes = b"") -> tuple[bytes | None, tuple[Redaction, ...]]:
+        """Redact the body of a request alone; *encoding* is its `content-encoding`."""
+        return self._body("request.body", body, route, encoding)
+
+    def response_body(self, body: bytes | None, route: str, encoding: bytes = b"") -> tuple[bytes | None, tuple[Redaction, ...]]:
+        """Redact the body of an answer alone; *encoding* is its `content-encoding`."""
+        return self._body("response.body", body, route, encoding)
+
+    def trailers(self, trailers: tuple[Header, ...], route: str = "") -> tuple[tuple[Header, ...], tuple[Redaction, ...]]:
+        """Redact the trailers of a request alone."""
+        return self._headers("request.trailer", trailers, route)
+
     def chunk(self, data: bytes, event: int) -> tuple[bytes, tuple[Redaction, ...]]:
-        """Redact one chunk of a stream by shape. Secrets that cross into the next chunk are not seen (nothing is held back)."""
-        return self._pass(f"chunk:{event}", data, lambda _: [])
+        """Redact one chunk of a stream alone. Secrets that cross into the next chunk are not seen: `RecordRedactor` sees these."""
+        return self._pass(f"chunk:{event}", data, self._plain.find)
 
     def text(self, data: bytes) -> bytes:
-        """Redact by shape in anything else, such as an error's words or the opaque rest of an imported flow."""
-        return self._pass("", data, lambda _: [])[0]
+        """Redact anything else, such as an error's words or the opaque rest of an imported flow."""
+        return self._pass("", data, self._plain.find)[0]
 
-    def _headers(self, where: str, headers: tuple[Header, ...]) -> tuple[tuple[Header, ...], tuple[Redaction, ...]]:
+    def file(self, content: bytes, route: str = "") -> tuple[bytes, tuple[Redaction, ...]]:
+        """Redact a workspace file's content."""
+        return self._pass("content", content, self._texts("workspace", route).find, "workspace", route)
+
+    # --- for streams ---
+
+    def names_fields(self, side: str, route: str) -> bool:
+        """Whether a route's body (*side* is `request` or `response`) has fields that are found only in the body as a whole."""
+        return bool(self._fields(f"{side}.body", route)) or (side == "request" and route.endswith("/mcp"))
+
+    def find_stream(self, data: bytes, side: str, route: str) -> list[Edit]:
+        """Find the secrets in a part of a body; named fields are looked for by their last key alone."""
+        where = f"{side}.body"
+        texts = self._texts(where, route)
+        fields = self._fields(where, route)
+        if fields:
+            texts = replace(texts, more=texts.more | last_names(fields))
+        return self.rules.apply(data, texts.find(data), where, route, self._key)
+
+    def blind(self, data: bytes) -> bytes:
+        """Replace a whole body that could not be looked into."""
+        return data if not data or is_placeholder(data) else make_opaque(self._key, data, len(data))
+
+    # --- inside ---
+
+    def _fields(self, where: str, route: str) -> Mapping[str, str]:
+        table = (REQUEST_FIELDS if where == "request.body" else RESPONSE_FIELDS).get(route, ())
+        own = self.rules.fields(where, route)
+        return {**dict.fromkeys(table, ""), **own} if own or table else {}
+
+    def _texts(self, where: str, route: str) -> Texts:
+        more = self.rules.names(where, route)
+        kept = self.rules.kept_names(where, route)
+        if where == "response.body" and route == RPC_ROUTE:
+            more |= RPC_NAMES
+        return replace(self._plain, more=more, kept=kept) if more or kept else self._plain
+
+    def _body(self, where: str, body: bytes | None, route: str, encoding: bytes) -> tuple[bytes | None, tuple[Redaction, ...]]:
+        if not body:
+            return body, ()
+        fields = self._fields(where, route)
+        try:
+            decoded = decode_body(body, encoding)
+        except UnreadError:
+            if not fields:
+                return body, ()
+            return self.blind(body), (Redaction(where, 0, len(body), "unread"),)
+        texts = self._texts(where, route)
+
+        def find(data: bytes) -> list[Edit]:
+            if not fields and not (route == RPC_ROUTE and where == "request.body"):
+                return texts.find(data)
+            if where == "request.body":
+                return merge_edits(find_request_fields(data, fields, self._key), find_rpc_arguments(data, self._key), texts.find(data))
+            return merge_edits(find_response_fields(data, fields, self._key), texts.find(data))
+
+        if decoded is None:
+            return self._pass(where, body, find, where, route)
+        return self._recompress(where, body, decoded, find, route)
+
+    def _recompress(self, where: str, body: bytes, decoded: Decoded, find: Find, route: str) -> tuple[bytes, tuple[Redaction, ...]]:
+        clean, redactions = self._pass(where, decoded.data, find, where, route)
+        if not redactions:
+            return body, ()
+        try:
+            encoded = body if clean == decoded.data else encode_body(clean, decoded.encodings, len(body))
+        except UnreadError:
+            encoded = self.blind(body)
+        return encoded, (Redaction(where, 0, len(encoded), "recompressed"),)
+
+    def _headers(self, where: str, headers: tuple[Header, ...], route: str) -> tuple[tuple[Header, ...], tuple[Redaction, ...]]:
+        if not headers:
+            return headers, ()
+        ruled = bool(self.rules.rules)
+        # one look at all of them together: most messages hold nothing
+        if not ruled and not any(header_role(name) for name, _ in headers) and not self._plain.find(b"\n".join([value for _, value in headers])):
+            return headers, ()
         out: list[Header] = []
         redactions: list[Redaction] = []
+        place = where.replace("trailer", "header")
+        own, kept = (self.rules.names(place, route), self.rules.kept_names(place, route)) if ruled else (frozenset(), frozenset())
         for index, (name, value) in enumerate(headers):
-            clean, spans = self._pass(f"{where}:{index}", value, partial(find_header, name, key=self._key))
+
+            def find(data: bytes, name: bytes = name) -> list[Edit]:
+                named = self.rules.find_own_header(name, data, own, kept, self._key) if ruled else None
+                return merge_edits(find_header(name, data, key=self._key) if named is None else named, self._plain.find(data))
+
+            clean, spans = self._pass(f"{where}:{index}", value, find, place, route)
             out.append((name, clean))
             redactions.extend(spans)
-        return tuple(out), tuple(redactions)
+        return (tuple(out), tuple(redactions)) if redactions else (headers, ())
 
-    def _pass(self, where: str, data: bytes, find: Finder) -> tuple[bytes, tuple[Redaction, ...]]:
-        """Replace what *find* names, then what is known by its shape, and declare both."""
+    def _pass(self, where: str, data: bytes, find: Find, place: str = "anywhere", route: str = "") -> tuple[bytes, tuple[Redaction, ...]]:
+        """Replace what *find* and the own rules find, until nothing is left, and declare it."""
+        if self.rules.rules:
+            bare = find
+
+            def find(data: bytes) -> list[Edit]:
+                return self.rules.apply(data, bare(data), place, route, self._key)
+
         edits = find(data)
-        clean = apply_edits(data, edits)
-        shaped = find_shapes(clean, self._key)
-        if not edits and not shaped:
+        if not edits:
             return data, ()
-        taken = [(edit.start, edit.start + len(edit.replacement)) for edit in edits]
-        shaped = [edit for edit in shaped if all(edit.start + len(edit.replacement) <= left or edit.start >= right for left, right in taken)]
-        return apply_edits(clean, shaped), redactions_of(where, (*edits, *shaped))
+        clean, edits = settle(data, edits, find)
+        return clean, redactions_of(where, edits)

@@ -1,95 +1,136 @@
 """
-Secrets that are known by their shape, wherever they stand.
+Secrets that are known by their own shape, wherever they stand: keys, tokens, passwords in URLs, private keys, credentials after a scheme.
 
-Every pattern is anchored at a literal and bounded in length, so that a body of many megabytes takes linear time.
+Every pattern is anchored at a literal and bounded, or walks each run of characters once, so that a body of many megabytes takes linear time.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from replay.redact.edits import Edit
+from replay.redact.names import holds_rare
 from replay.redact.placeholder import API_KEY, count_kept, is_placeholder, make_credential, make_opaque
 
-_SIGNATURE = re.compile(rb"\.([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])")
-_URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_PAYLOAD_START = b"eyJ"
-"""What base64 makes of `{"`."""
-_PAYLOAD_MAX_BYTES = 8192
-_PROVIDER_KEYS = tuple(
-    # that no letter stands before is asked behind the prefix: a pattern that begins with a literal is found twenty times as fast
-    re.compile(rb"%b(?<!\w%b)%b([A-Za-z0-9_-]{20,255})" % (prefix, prefix, rest))
-    for prefix, rest in (
-        (rb"sk-", rb"(?:ant-|proj-|or-)?"),
-        (rb"gh[pousr]_", b""),
-        (rb"github_pat_", b""),
-        (rb"xox[abprs]-", b""),
-        (rb"phc_", b""),
-    )
+type Spans = Iterator[tuple[str, int, int]]
+"""(kind, start, end) of each find."""
+
+_SIGNATURE_MIN: Final = 32
+"""A dotted word whose last part is shorter is a file's name rather than a signed token."""
+_DOTTED: Final = re.compile(rb"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+){0,4}+")
+_UNDERSCORED: Final = re.compile(
+    rb"_(?:(?<=gh[pousr]_)(?<!\wgh[pousr]_)|(?<=github_pat_)|(?<=phc_)(?<!\wphc_)|(?<=[sr]k_live_)|(?<=[sr]k_test_)|(?<=whsec_)"
+    rb"|(?<=npm_)(?<!\wnpm_)|(?<=hf_)(?<!\whf_)|(?<=dop_v1_))([A-Za-z0-9_-]{16,255}+)"
 )
-_URL_PASSWORD = re.compile(rb"://[^\s/@:\"'<>\\]{0,256}:([^\s/@?#\"'<>\\]{1,256})@")
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
+# that no letter stands before is asked behind the prefix: a pattern that begins with a literal is found twenty times as fast
+_DASHED: Final = re.compile(rb"sk-(?<!\wsk-)(?:ant-|proj-|or-)?([A-Za-z0-9_-]{20,255}+)")
+_SLACK: Final = re.compile(rb"x(?:ox[abeoprs]-(?<!\w.....)|app-(?<!\w.....))([A-Za-z0-9_~-]{10,255}+)", re.DOTALL)
+_GOOGLE: Final = re.compile(rb"AIza(?<!\wAIza)([A-Za-z0-9_-]{35}+)")
+_AWS: Final = re.compile(rb"(?:A(?:KIA|SIA)(?<!\w....))([A-Z0-9~]{16})(?!\w)", re.DOTALL)
+_URL_PASSWORD: Final = re.compile(rb":(?:\\{0,7}/){2}[^\s/@:\"'<>\\]{0,256}:([^\s/@?#\"'<>\\]{1,256})@")
+_URL_TOKEN: Final = re.compile(rb"://([A-Za-z0-9_~-]{16,256})@")
+_SCHEMED: Final = (
+    (b"bearer ", "bearer", re.compile(rb"[Bb](?i:earer) ++([A-Za-z0-9._~+/=-]{12,8192}+)")),
+    (b"basic ", "basic", re.compile(rb"[Bb](?i:asic) ++([A-Za-z0-9_~+/=-]{8,8192}+)")),
+)
+_PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY_END: Final = b"-----END"
+PRIVATE_KEY_MAX_BYTES: Final = 32 * 1024
+_PEM_PIECE: Final = re.compile(rb"\\++[nrt]|([A-Za-z0-9+/=_~-]{2,}+)|[A-Za-z-]++: [^\r\n\\]*+")
+_PROSE: Final = re.compile(rb"[A-Za-z-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """Something that still looks like a secret."""
+def find_shapes(data: bytes, folded: bytes, key: bytes) -> list[Edit]:
+    """
+    Find what looks like a secret in *data*, placeholders included, with what shall stand there.
 
-    kind: str
-    start: int
-    length: int
-    """In bytes."""
-
-
-def find_shapes(data: bytes, key: bytes) -> list[Edit]:
-    """Find what looks like a secret in *data*, placeholders included, with what shall stand there."""
-    edits = [_credential(data, key, start, end, kind) for kind, start, end in _credentials(data)]
-    taken = [(edit.start, edit.start + len(edit.replacement)) for edit in edits]
-    for kind, start, end in _plain(data):
-        if all(end <= left or start >= right for left, right in taken):
+    *folded* is *data* in lower case with `-` for `_` (`replay.redact.names.fold`), by which absent shapes are ruled out.
+    """
+    edits: list[Edit] = []
+    for kind, start, end in _tokens(data, folded):
+        replaced = make_credential(key, data[start:end])
+        kept = count_kept(replaced)
+        # narrowed to the part that changes, so that the declared span is no wider than what was replaced
+        edits.append(Edit(start + kept, kind, replaced[kept:]))
+    for find in _FINDERS:
+        for kind, start, end in find(data, folded):
             secret = data[start:end]
             edits.append(Edit(start, kind, secret if is_placeholder(secret) else make_opaque(key, secret, len(secret))))
-            taken.append((start, end))
     return edits
 
 
-def scan(data: bytes) -> list[Suspect]:
-    """Find what still looks like a secret. Placeholders are not reported."""
-    found = [
-        Suspect(kind, start, end - start) for kind, start, end in (*_credentials(data), *_plain(data)) if not is_placeholder(data[start:end])
-    ]
-    found += [Suspect("private-key", match.start(), len(match[0])) for match in _PRIVATE_KEY.finditer(data)]
-    return sorted(found, key=lambda suspect: suspect.start)
+def find_open_key(data: bytes) -> int:
+    """Where a private key begins whose end is not in *data*; -1 where there is none."""
+    start = data.rfind(b"-----BEGIN ")
+    return start if start >= 0 and data.find(_PRIVATE_KEY_END, start) < 0 else -1
 
 
-def _credential(data: bytes, key: bytes, start: int, end: int, kind: str) -> Edit:
-    """Narrow the edit to the part that changes, so that the declared span is no wider than what was replaced."""
-    replaced = make_credential(key, data[start:end])
-    kept = count_kept(replaced)
-    return Edit(start + kept, kind, replaced[kept:])
-
-
-def _credentials(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Give (kind, start, end) of API keys and bearer tokens."""
-    if b"sig_sk_" in data:
+def _tokens(data: bytes, folded: bytes) -> Spans:
+    """Find API keys and signed tokens: two parts as the daemon makes them, three of a JWT, five of an encrypted one."""
+    if b"sig-sk-" in folded:
         for match in API_KEY.finditer(data):
             yield "api-key", match.start(), match.end()
-    if _PAYLOAD_START not in data:
-        return
-    for match in _SIGNATURE.finditer(data):
-        dot = match.start()
-        window = data[max(0, dot - _PAYLOAD_MAX_BYTES) : dot]
-        run = window[len(window.rstrip(_URL_SAFE)) :]
-        payload = run.find(_PAYLOAD_START)
-        if payload >= 0:
-            yield "bearer", dot - len(run) + payload, match.end()
+    at = data.find(b"eyJ") if holds_rare(data, b"J", 2, (b"eyJ",)) else -1
+    while at >= 0:
+        dotted = _DOTTED.match(data, at)
+        assert dotted is not None
+        parts = dotted[0].split(b".")
+        wanted = 0
+        if len(parts) == 5:
+            wanted = 5
+        elif len(parts) >= 3 and parts[1].startswith((b"eyJ", b"REDACTED")) and parts[2]:
+            wanted = 3
+        elif len(parts) >= 2 and len(parts[1]) >= _SIGNATURE_MIN:
+            wanted = 2
+        if wanted:
+            yield "bearer", at, at + sum(map(len, parts[:wanted])) + wanted - 1
+        at = data.find(b"eyJ", dotted.end())
 
 
-def _plain(data: bytes) -> Iterator[tuple[str, int, int]]:
+def _provider_keys(data: bytes, folded: bytes) -> Spans:
+    found = list(_UNDERSCORED.finditer(data))
+    if b"sk-" in folded:
+        found.extend(_DASHED.finditer(data))
+    if holds_rare(data, b"x", 0, (b"xox", b"xapp-")):
+        found.extend(_SLACK.finditer(data))
+    if holds_rare(data, b"I", 1, (b"AIza",)):
+        found.extend(_GOOGLE.finditer(data))
+    if holds_rare(data, b"I", 2, (b"AKIA", b"ASIA")):
+        found.extend(_AWS.finditer(data))
     end = 0
-    for match in sorted((match for pattern in _PROVIDER_KEYS for match in pattern.finditer(data)), key=lambda match: match.start()):
-        if match.start() >= end:
-            end = match.end()
+    for match in sorted(found, key=lambda match: match.start(1)) if len(found) > 1 else found:
+        if match.start(1) >= end:
+            end = match.end(1)
             yield "provider-key", match.start(1), match.end(1)
-    for match in _URL_PASSWORD.finditer(data):
-        yield "url-password", match.start(1), match.end(1)
+
+
+def _in_urls(data: bytes, _folded: bytes) -> Spans:
+    if b"@" in data:
+        for pattern in (_URL_PASSWORD, _URL_TOKEN):
+            for match in pattern.finditer(data):
+                yield "url-password", match.start(1), match.end(1)
+
+
+def _schemed(data: bytes, folded: bytes) -> Spans:
+    for marker, kind, pattern in _SCHEMED:
+        if marker in folded:
+            for match in pattern.finditer(data):
+                word = match[1]
+                # a word of prose is no credential
+                if _PROSE.fullmatch(word) is None or (kind == "basic" and len(word) % 4 == 0 and not word.islower()):
+                    yield kind, match.start(1), match.end(1)
+
+
+def _private_keys(data: bytes, _folded: bytes) -> Spans:
+    if b"-----BEGIN" not in data:
+        return
+    for match in _PRIVATE_KEY.finditer(data):
+        end = data.find(_PRIVATE_KEY_END, match.end(), match.end() + PRIVATE_KEY_MAX_BYTES)
+        if end < 0:
+            end = min(len(data), match.end() + PRIVATE_KEY_MAX_BYTES)
+        for piece in _PEM_PIECE.finditer(data, match.end(), end):
+            if piece[1]:
+                yield "private-key", piece.start(1), piece.end(1)
+
+
+_FINDERS: Final[tuple[Callable[[bytes, bytes], Spans], ...]] = (_private_keys, _provider_keys, _in_urls, _schemed)
