@@ -11,6 +11,7 @@ wrong; no word means that nothing is. What must hold whatever happened:
   has a number and is written with the end, so that as many may lack as exchanges are listed as opened and have no head;
 - an exchange is given as whole at most once, was asked by the client, and is the client's truth byte for byte: bodies, headers, status;
   of one that broke off, what is there is the beginning of the truth, and no shorter than what the client got;
+- as many requests are accounted for as the client sent and was served in: as whole, listed, lost with their numbers, or left out unseen;
 - what the client was answered and is not there as a whole exchange is listed, or stands in a counted gap that is big enough for it;
 - with a moment of death, all is there that the client had finished a second before, beyond the last 64 records.
 """
@@ -76,6 +77,8 @@ class Loss:
     """Exchanges that the archives name as not whole."""
     unnamed: int
     """Exchange numbers of which the archives only hold that events were lost."""
+    left_out: int = 0
+    """Requests that the archives count without having seen them."""
     age_s: float = 0.0
     """How long before the death the oldest answer ended that is lost; 0.0 without a death."""
 
@@ -211,11 +214,16 @@ def _account(parts: Sequence[Part], whole: dict[int, Exchange], told: Sequence[T
     counted -= {number for part in parts for number in part.events}
     if len(counted) < _TWO * len(unnamed):
         wrong.append(f"{len(unnamed)} exchanges are not there, and the gaps count no more than {len(counted)} events: {_few(sorted(unnamed))}")
+    left_out = sum(gap.count for part in parts for gap in part.gaps if _is_of_unseen(gap))
+    numbered = max(known, default=0) + left_out
+    asked, answered = (sum(getattr(entry, name) for entry in told) for name in ("head_sent", "served"))
+    if numbered > asked or (all(part.good for part in parts) and numbered < answered):
+        wrong.append(f"{numbered} requests are accounted for ({left_out} as left out); the client sent {asked} and was served in {answered}")
     lost = [entry for entry in told if entry.served and entry.ask.id not in there]
     if died_at is None:
-        if len(lost) > len(listed) + len(unnamed):
-            wrong.append(f"{len(lost)} answers that the client got are lost, and only {len(listed)} + {len(unnamed)} are accounted for")
-        return wrong, Loss(len(lost), len(listed), len(unnamed))
+        if len(lost) > len(listed) + len(unnamed) + left_out:
+            wrong.append(f"{len(lost)} answers that the client got are lost; {len(listed)} + {len(unnamed)} + {left_out} are accounted for")
+        return wrong, Loss(len(lost), len(listed), len(unnamed), left_out)
     before = [entry for entry in lost if entry.ended_at <= died_at]
     age = max((died_at - entry.ended_at for entry in before), default=0.0)
     finished = sorted(entry.ended_at for entry in told if entry.served and entry.ended_at <= died_at)
@@ -224,7 +232,7 @@ def _account(parts: Sequence[Part], whole: dict[int, Exchange], told: Sequence[T
         behind = _TWO * sum(at > entry.ended_at for at in finished)
         if died_at - entry.ended_at > LOST_S_MAX and behind > LOST_RECORDS_MAX:
             wrong.append(f"{entry.ask.id}: lost, though it ended {died_at - entry.ended_at:.2f} s and {behind} records before the death")
-    return wrong, Loss(len(lost), len(listed), len(unnamed), age)
+    return wrong, Loss(len(lost), len(listed), len(unnamed), left_out, age)
 
 
 def compare_served(bare: Sequence[Told], ours: Sequence[Told], excused: set[str]) -> list[str]:
@@ -268,6 +276,13 @@ def _run(gap: Gap) -> range:
     if gap.event is None:
         return range(0)
     return range(gap.event, gap.event + (max(1, gap.count) if gap.reason is GapReason.NOT_WRITTEN else 1))
+
+
+def _is_of_unseen(gap: Gap) -> bool:
+    """Whether a gap counts requests that drew no number."""
+    if gap.event is not None or gap.exchange is not None:
+        return False
+    return gap.reason in (GapReason.SHED, GapReason.SAMPLED) or "no writer process" in gap.detail
 
 
 def _order(path: Path) -> int:

@@ -259,7 +259,7 @@ async def run_all(names: Sequence[str], times: int, seed: str, *, first: int = 0
 
 def render(results: Sequence[Result]) -> str:
     """Give the table; figures beside the runs are the worst of any run."""
-    heads = ("runs", "clean", "requests", "lost", "listed", "unnamed", "age s", "stall s", "RSS MB")
+    heads = ("runs", "clean", "requests", "lost", "listed", "unnamed", "left out", "age s", "stall s", "RSS MB")
     lines = [f"{'fault':22}{''.join(f'{head:>10}' for head in heads)}  wrong in"]
     for name in dict.fromkeys(result.fault for result in results):
         own = [result for result in results if result.fault == name]
@@ -267,6 +267,7 @@ def render(results: Sequence[Result]) -> str:
         figures = (
             *(len(own), len(own) - len(bad), sum(result.requests for result in own)),
             *(max(result.loss.lost for result in own), max(result.loss.listed for result in own), max(result.loss.unnamed for result in own)),
+            max(result.loss.left_out for result in own),
             *(round(max(result.loss.age_s for result in own), 2), round(max(result.stall_s for result in own), 2)),
             round(max(result.rss_bytes for result in own) / 1e6),
         )

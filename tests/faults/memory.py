@@ -130,7 +130,8 @@ def main() -> int:
     sys.stdout.write(
         f"{report.requests} requests, {report.megabytes:.0f} MB of answers; memory {report.ours_bytes / 1e6:.0f} MB, "
         f"bare {report.bare_bytes / 1e6:.0f} MB; longest wait {report.stall_s:.2f} s, bare {report.bare_stall_s:.2f} s\n"
-        f"not whole on record: {report.loss.lost}, listed {report.loss.listed}, unnamed {report.loss.unnamed}; gaps {report.gaps}\n"
+        f"not whole on record: {report.loss.lost}: listed {report.loss.listed}, unnamed {report.loss.unnamed}, left out "
+        f"{report.loss.left_out}; gaps {report.gaps}\n"
     )
     sys.stdout.writelines(f"  said {line[:300]}\n" for line in report.said)
     sys.stdout.writelines(f"  WRONG {what[:300]}\n" for what in report.wrong[:40])
