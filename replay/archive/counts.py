@@ -119,7 +119,11 @@ class Tally:
 
 def redactions_of(record: Record) -> tuple[Redaction, ...]:
     """Give the spans of a record that were replaced before it was written."""
-    return record.redactions if isinstance(record, Opened | Answered | Chunks | Ended | WorkspaceChange | Attachment) else ()
+    match record:
+        case Opened() | Ended() | Chunks() | Answered() | WorkspaceChange() | Attachment():
+            return record.redactions
+        case _:
+            return ()
 
 
 def events_of(record: Record) -> Iterator[tuple[int, int]]:

@@ -7,8 +7,9 @@ Records gather in an open block, which is written as one frame when it holds 64 
 (a caller whose records come seldom calls `tick()` now and then). Each block goes to the operating system at once, so that a killed recorder
 loses at most the open block; the disk itself is waited for in `flush()`, at the end of a segment, and in `seal()`.
 
-A segment that is big or old enough is closed with its index, and the next begun. What the writer holds in memory grows with the blocks of
-the open segment and the number of closed ones alone. `retain()` takes the oldest closed ones away and says so in the manifest.
+A segment that is big or old enough is closed with its index, and the next begun; where that fails, the open one goes on for now. What the
+writer holds in memory grows with the blocks of the open segment and the number of closed ones alone. `retain()` takes the oldest closed ones
+away and says so in the manifest.
 
 A block that can't be written (disk full) is cut off again and its records are lost: that is raised at once, and remembered. Every later
 block begins by trying to write gaps of reason `not written` for what was lost, so an archive that could be sealed after all says what it
@@ -69,6 +70,8 @@ class ArchiveWriter:
         self._segment_bytes_max = segment_bytes_max
         self._segment_seconds_max = segment_seconds_max
         self._segment_since = clock()
+        self._rotate_again_at: float | None = None
+        """When a rotation that failed is tried again."""
         self._clock = clock
         self._disk = disk
         self._snapshots: list[KeptSnapshot] = []
@@ -370,8 +373,18 @@ class ArchiveWriter:
         return OpenSegment.create(self._disk, self.path, head, self._recipients, tally)
 
     def _rotate_if_due(self) -> None:
-        if self._ready().length >= self._segment_bytes_max or self._clock() - self._segment_since >= self._segment_seconds_max:
+        segment = self._ready()
+        now = self._clock()
+        due = segment.length >= self._segment_bytes_max or now - self._segment_since >= self._segment_seconds_max
+        if not due or (self._rotate_again_at is not None and now < self._rotate_again_at):
+            return
+        try:
             self._rotate()
+        except ArchiveError:
+            # Nothing is lost: the open segment goes on, and a disk that is full says so with the next block.
+            if segment.stuck:
+                raise
+            self._rotate_again_at = now + BLOCK_SECONDS_MAX
 
     def _rotate(self) -> None:
         segment = self._ready()
@@ -390,7 +403,7 @@ class ArchiveWriter:
             raise
         segment.file.close()
         self._closed.append(ClosedSegment(number, closed, time.time()))
-        self._segment, self._segment_since = following, self._clock()
+        self._segment, self._segment_since, self._rotate_again_at = following, self._clock(), None
 
     def _delete(self, names: Sequence[str]) -> None:
         """Take files away that the manifest says are gone; what the disk refuses is tried again the next time, and readers pass over it."""

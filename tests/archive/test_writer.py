@@ -1,6 +1,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,43 @@ def test_the_nth_write_fails_once(tmp_path: Path, exchange: Exchange, failing_di
             assert verify(path).problems == ()
             assert all(gap.reason is GapReason.NOT_WRITTEN for gap in archive.gaps())
     assert sealed >= 5
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_the_nth_write_fails_while_segments_rotate(tmp_path: Path, exchange: Exchange, failing_disk: Any, *, for_good: bool) -> None:
+    """Whichever write fails around the end of a segment: no exchange disappears, and what could be sealed has nothing wrong with it."""
+    records = [record for number in range(1, 41) for record in exchange(number, 3 * number - 2)]
+    sealed = 0
+    for fail_at in range(4, 100):
+        path, now = tmp_path / f"{fail_at}.parity", 0.0
+        disk = failing_disk(fail_at, for_good=for_good, half=True)
+        writer = ArchiveWriter.create(path, kind="recording", facts={}, segment_bytes_max=700, clock=lambda: now, disk=disk)  # noqa: B023
+        errors = 0
+        for record in records:
+            now += 0.3
+            try:
+                writer.append(record)
+            except ArchiveError:
+                errors += 1
+        try:
+            writer.seal(event=121, at=1.0, reason="done")
+        except ArchiveError:
+            errors += 1
+        with suppress(ArchiveError):
+            writer.close()
+
+        archive = read(path, salvage=True)
+        whole = [found.id for found in archive.exchanges()]
+        assert whole == list(range(1, len(whole) + 1)) or not for_good
+        if not archive.salvaged:
+            sealed += 1
+            assert set(whole) | {gap.exchange for gap in archive.gaps()} == set(range(1, 41))
+            assert verify(path).problems == ()
+        if not errors and disk.asked < fail_at:
+            break
+    assert fail_at > 30
+    assert len(archive.segments) > 5
+    assert sealed >= (1 if for_good else 20)
 
 
 def _sixty_exchanges(exchange: Exchange) -> list[Record]:
