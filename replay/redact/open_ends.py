@@ -13,7 +13,7 @@ _OPEN_WINDOW_BYTES: Final = 1200
 
 def find_safe_end(data: bytes, edits: list[Edit]) -> int:
     """
-    Give the position up to which *data* is final, whatever comes next; *edits* are what is found in it now.
+    Give the position up to which *data* is final, whatever comes next; *edits* are what is found in it now, in order.
 
     Between a name and its value, and inside a run or word, there is no delimiter. A value that is still open touches the end of *data*.
     """
@@ -31,8 +31,8 @@ def find_safe_end(data: bytes, edits: list[Edit]) -> int:
     key = find_open_key(data)
     if key >= 0:
         safe = min(safe, key)
-    # an edit that stands across the position is cut by none
-    for edit in edits:
+    # no span is cut: where one stands across the position, that moves before it, and perhaps into an earlier one
+    for edit in reversed(edits):
         if edit.start < safe < edit.end:
             safe = _delimited(data, edit.start)
     return safe

@@ -17,6 +17,7 @@ type Spans = Iterator[tuple[str, int, int]]
 
 _SIGNATURE_MIN: Final = 32
 """A dotted word whose last part is shorter is a file's name rather than a signed token."""
+_TAG_MIN: Final = 16
 _DOTTED: Final = re.compile(rb"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+){0,4}+")
 _UNDERSCORED: Final = re.compile(
     rb"_(?:(?<=gh[pousr]_)(?<!\wgh[pousr]_)|(?<=github_pat_)|(?<=phc_)(?<!\wphc_)|(?<=[sr]k_live_)|(?<=[sr]k_test_)|(?<=whsec_)"
@@ -76,9 +77,9 @@ def _tokens(data: bytes, folded: bytes) -> Spans:
         assert dotted is not None
         parts = dotted[0].split(b".")
         wanted = 0
-        if len(parts) == 5:
+        if len(parts) == 5 and len(parts[4]) >= _TAG_MIN:
             wanted = 5
-        elif len(parts) >= 3 and parts[1].startswith((b"eyJ", b"REDACTED")) and parts[2]:
+        elif len(parts) >= 3 and parts[1].startswith((b"eyJ", b"REDACTED")) and len(parts[2]) >= _TAG_MIN:
             wanted = 3
         elif len(parts) >= 2 and len(parts[1]) >= _SIGNATURE_MIN:
             wanted = 2
