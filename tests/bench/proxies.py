@@ -32,6 +32,8 @@ def responseheaders(flow):
 '''
 _STOP_S: Final = 120.0
 _URGENT: Final = -15
+_LOOK_S: Final = 0.05
+_QUIET: Final = 4
 
 
 def hurry() -> None:
@@ -96,17 +98,30 @@ class Proxy:
         return total
 
     def settle(self, timeout_s: float = 60.0) -> float:
-        """Wait until it and its children are done with what they still have to do; gives the seconds that took (0: they were)."""
-        pause = threading.Event()
-        started = quiet_at = time.monotonic()
-        before = self.own_cpu_s() + self.writer_cpu_s()
-        while time.monotonic() - started < timeout_s:
-            pause.wait(0.04)
+        """
+        Wait until its children are done with what they still have to do; gives the seconds that took (0: they were).
+
+        Done is who has needed no CPU to speak of for a fifth of a second, and did not wait for the disk.
+        """
+        started = busy_at = time.monotonic()
+        before, quiet, pause = self.own_cpu_s() + self.writer_cpu_s(), 0, threading.Event()
+        while self.children() and quiet < _QUIET and time.monotonic() - started < timeout_s:
+            pause.wait(_LOOK_S)
             now = self.own_cpu_s() + self.writer_cpu_s()
-            if now - before < 0.006:
-                return max(0.0, quiet_at - started)
-            before, quiet_at = now, time.monotonic()
-        return timeout_s
+            if now - before < _LOOK_S / 10 and not any(map(_waits_for_disk, self.children())):
+                quiet += 1
+            else:
+                quiet, busy_at = 0, time.monotonic()
+            before = now
+        return busy_at - started
+
+
+def _waits_for_disk(pid: int) -> bool:
+    try:
+        states = [(task / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return False
+    return "D" in states
 
 
 def _below(pid: int) -> Iterator[int]:

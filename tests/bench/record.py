@@ -1,7 +1,7 @@
 """
 What recording costs: bare mitmdump, `mitmdump -w`, and `mitmdump -s addons/record.py`, in the same run, in interleaved rounds.
 
-    python tests/bench/record.py [--rounds 20] [--seconds 0.6] [--urgent] [--quick]
+    python tests/bench/record.py [--rounds 20] [--seconds 0.5] [--urgent] [--quick]
 
 All proxies stay up all the time before one server; one client drives them in turn, in an order that turns. Each round has
 
@@ -17,8 +17,11 @@ end of its interval. CPU is user and kernel time of mitmdump alone, of all its t
 
 Where there are two cores, mitmdump (any kind) has one to itself, and client, server and the recorder's writer share the other one: see
 `proxies`. So the writer's work does not show in throughput as long as that other core has room (client and server need about a tenth of
-it), and is said apart: per request, for redaction and, where the recorder offers it, for redaction and encryption. *Behind* says how long
-after a burst of saturation the recorder still worked; no proxy is measured before the one before it is done.
+it), and is said apart: per request, with nothing redacted, with redaction (*ours*, which is how it comes), and with encryption too. *Behind*
+says how long after a burst of saturation the recorder still worked; no proxy is measured before the one before it is done.
+
+At 200 kB the writer can't follow a saturated proxy, and *ours* then leaves out bodies, as it is meant to, and saves itself work by that. So
+*nothing shed* is the same with a queue that takes a whole burst: its throughput is what recording everything costs the proxy.
 
 Every answer is checked by status, length and end. Afterwards the recording must be sealed, must verify, and must hold every request or
 account for it as a gap; else the exit code is 1. Limits that are not met are said, and leave it at 0.
@@ -26,7 +29,6 @@ account for it as a gap; else the exit code is 1. Limits that are not met are sa
 
 import argparse
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -35,7 +37,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from replay.archive import verify
+from replay.archive import Keyring, verify
+from replay.jobs.keys import new_key
 from tests.bench.driving import LARGE, SMALL, Link, Streamed, ask, drive_at, linked, saturate, stream, tell
 from tests.bench.measuring import MEBI, bounds, peak_rss, percentile, say, say_table, scratch, take_turns
 from tests.bench.proxies import SCRIPT, TEE, Proxy, hurry, mitmdump, pin_this_process
@@ -48,14 +51,17 @@ EVENTS: Final = 40
 EVERY_MS: Final = 10
 POST_BYTES: Final = 2_000
 WARM_UP_S: Final = 0.5
+KEPT_QUEUE_MB: Final = 1_024
 
 BARE: Final = "bare"
 FLOWS: Final = "-w"
 TEE_ONLY: Final = "bare tee"
 OURS: Final = "ours"
+KEPT: Final = "ours, nothing shed"
 PLAIN: Final = "ours, as it came"
 SEALED: Final = "ours, encrypted"
 SIZES: Final = {"2 kB": SMALL, "200 kB": LARGE}
+SATURATED: Final = {"2 kB": (BARE, FLOWS, OURS), "200 kB": (BARE, FLOWS, OURS, KEPT)}
 
 
 @dataclass
@@ -78,8 +84,8 @@ class Way:
     streamed: list[Streamed] = field(default_factory=list)
 
     def warm_up(self) -> None:
-        """Ask some without measuring."""
-        for target in SIZES.values():
+        """Ask some without measuring, large answers only where they are measured: they would be shed."""
+        for target in [SIZES[size] for size in SIZES if size == "2 kB" or self.proxy.name in SATURATED[size]]:
             self.requests += saturate(self.links, ask(target, self.proxy.port), WARM_UP_S)[0]
         self.proxy.settle()
 
@@ -140,20 +146,16 @@ def main() -> int:
     if options.urgent:
         hurry()
     with scratch() as folder:
-        recordings, flows = (
-            {OURS: folder / "ours.parity", PLAIN: folder / "plain.parity", SEALED: folder / "sealed.parity"},
-            folder / "flows.mitm",
-        )
+        flows = folder / "flows.mitm"
+        recordings = {name: folder / f"{number}.parity" for number, name in enumerate((OURS, KEPT, PLAIN, SEALED))}
         tee = folder / "bench_tee.py"
         tee.write_text(TEE, "utf-8")
         recording = {name: ["-s", str(SCRIPT), "--set", f"parity_output={path}"] for name, path in recordings.items()}
         arguments = {BARE: [], FLOWS: ["-w", str(flows)], TEE_ONLY: ["-s", str(tee)], **recording}
         arguments[PLAIN] += ["--set", "parity_redact=false"]
-        key, why_not = _public_key(folder)
-        if key is None:
-            del arguments[SEALED]
-        else:
-            arguments[SEALED] += ["--set", f"parity_recipients={key}"]
+        arguments[KEPT] += ["--set", f"parity_queue_mb={KEPT_QUEUE_MB}", "--set", "parity_degrade="]
+        new_key(folder / "bench.key", "bench")
+        arguments[SEALED] += ["--set", f"parity_recipients={folder / 'bench.pub'}"]
         with ExitStack() as stack:
             pinned = pin_this_process()
             upstream = stack.enter_context(serving())
@@ -170,8 +172,9 @@ def main() -> int:
         _say_saturation(ways, direct, options.rounds, limits)
         _say_rate(ways, peaks, options.rounds, limits)
         _say_streams(ways, options.rounds, limits)
-        _say_writer(ways, why_not)
-        good = [_account(name, path, ways[name].requests, limits) for name, path in recordings.items() if name in ways and name != SEALED]
+        _say_writer(ways)
+        keys = Keyring.load(folder / "bench.key")
+        good = [_account(name, path, keys if name == SEALED else None, ways[name].requests, limits) for name, path in recordings.items()]
         say(f"  the -w file: {flows.stat().st_size / MEBI:.0f} MiB")
         say()
         for line in limits.lines:
@@ -183,7 +186,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What recording costs beside bare mitmdump and mitmdump -w.")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument(
-        "--seconds", type=float, default=0.6, help="how long each proxy is kept busy at each size in each round; twice that at 200/s"
+        "--seconds", type=float, default=0.5, help="how long each proxy is kept busy at each size in each round; twice that at 200/s"
     )
     parser.add_argument(
         "--urgent", action="store_true", help="go before other work of this machine (needs root): for a machine that others use, too"
@@ -193,21 +196,6 @@ def _options() -> argparse.Namespace:
     if options.quick:
         options.rounds, options.seconds = 4, 0.4
     return options
-
-
-def _public_key(folder: Path) -> tuple[Path | None, str]:
-    """Make a key pair and give the file with its public half; or None and why not."""
-    shown = subprocess.run(
-        [str(Path(sys.executable).parent / "mitmdump"), "-s", str(SCRIPT), "--options"], capture_output=True, text=True, check=False
-    )
-    if "parity_recipients" not in shown.stdout:
-        return None, "this recorder has no option parity_recipients"
-    program = str(Path(sys.executable).parent / "signet-parity")
-    made = subprocess.run([program, "keys", "new", str(folder / "bench")], capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("bench*.pub"))
-    if made.returncode or not found:
-        return None, f"`signet-parity keys new` made no key: {(made.stderr or made.stdout).strip()[:200]}"
-    return found[0], ""
 
 
 def _direct(upstream: int) -> dict[str, float]:
@@ -222,12 +210,11 @@ def _direct(upstream: int) -> dict[str, float]:
 
 def _measure(ways: dict[str, Way], rounds: int, seconds: float) -> None:
     body = b'{"content":"%b"}' % drawn_text(POST_BYTES - 14, 7)
-    saturated = [BARE, FLOWS, OURS]
-    paced = [name for name in ways if name != TEE_ONLY]
+    paced = [name for name in ways if name not in {TEE_ONLY, KEPT}]
     for number in range(rounds):
         for size in SIZES:
-            for name in take_turns(saturated, number):
-                ways[name].saturate(size, seconds)
+            for name in take_turns(SATURATED[size], number):
+                ways[name].saturate(size, seconds / 2 if name == KEPT else seconds)  # the writer needs ten times as long for it
         for name in take_turns(paced, number):
             ways[name].drive(2 * seconds, body)
         for name in take_turns([TEE_ONLY, OURS], number):
@@ -250,7 +237,7 @@ def _say_saturation(ways: dict[str, Way], direct: dict[str, float], rounds: int,
     rows = []
     for size in SIZES:
         rows.append([f"{size}, no proxy", f"{direct[size]:.0f}", *["-"] * 5])
-        for name in (BARE, FLOWS, OURS):
+        for name in SATURATED[size]:
             way = ways[name]
             against = [_spelt(_compare(way.per_s[size], ways[peer].per_s[size])) if peer != name else "-" for peer in (BARE, FLOWS)]
             figures = [f"{statistics.median(per[size]) * 1000:.3f}" for per in (way.cpu_s, way.writer_s)]
@@ -262,14 +249,15 @@ def _say_saturation(ways: dict[str, Way], direct: dict[str, float], rounds: int,
         f"  bare mitmdump had {statistics.median(shares):.0%} of its core (least in a round {min(shares):.0%}); "
         "what is missing to 100 % went to other work of this machine, and throughput and latencies suffer from that"
     )
-    for size, least in (("2 kB", 0.90), ("200 kB", 0.85)):
-        ours, bare, flows = (ways[name].per_s[size] for name in (OURS, BARE, FLOWS))
+    for size, least, name in (("2 kB", 0.90, OURS), ("200 kB", 0.85, OURS), ("200 kB", 0.85, KEPT)):
+        ours, bare, flows = (ways[one].per_s[size] for one in (name, BARE, FLOWS))
         found = _compare(ours, bare)
-        limits.check(f"throughput at saturation, {size}, ours / bare", _spelt(found), f">= {least:.2f}, aim 0.97", holds=found[1] >= least)
+        limits.check(f"throughput at saturation, {size}, {name} / bare", _spelt(found), f">= {least:.2f}, aim 0.97", holds=found[1] >= least)
         found = _compare(ours, flows)
         above = statistics.median(ours) > statistics.median(flows) and found[1] > 1
-        limits.check(f"throughput at saturation, {size}, ours / -w", _spelt(found), "> 1", holds=above)
-        room = direct[size] / max(map(statistics.median, (bare, flows, ours)))
+        limits.check(f"throughput at saturation, {size}, {name} / -w", _spelt(found), "> 1", holds=above)
+    for size in SIZES:
+        room = direct[size] / max(statistics.median(ways[name].per_s[size]) for name in SATURATED[size])
         if room < 8:
             say(f"  client and server manage only {room:.1f} times what the fastest proxy does: its throughput is understated")
 
@@ -322,28 +310,27 @@ def _say_streams(ways: dict[str, Way], rounds: int, limits: Limits) -> None:
     limits.check("lag of an event, ours / bare tee", _spelt(found), "<= 1.2", holds=found[1] <= 1.2)
 
 
-def _say_writer(ways: dict[str, Way], why_not: str) -> None:
+def _say_writer(ways: dict[str, Way]) -> None:
     say()
     say("the writer's CPU a request, ms (mitmdump's own beside it)")
     rows = []
-    named = {PLAIN: "nothing redacted", OURS: "redaction", SEALED: "redaction and encryption"}
-    for name, what in named.items():
-        if name not in ways:
-            rows.append([what, "-", "-", "-", "-"])
-            continue
+    for name, what in {
+        PLAIN: "nothing redacted",
+        OURS: "redaction",
+        SEALED: "redaction and encryption",
+        KEPT: "redaction, nothing shed",
+    }.items():
         way = ways[name]
-        row = [what, *(f"{statistics.median(per['200/s']) * 1000:.3f}" for per in (way.writer_s, way.cpu_s))]
-        rows.append([*row, *(f"{statistics.median(way.writer_s[size]) * 1000:.3f}" if way.writer_s[size] else "-" for size in SIZES)])
-    say_table(["", "at 200/s", "(mitmdump)", *(f"saturated, {size}" for size in SIZES)], rows)
-    if why_not:
-        say(f"  encryption was not measured: {why_not}")
-    if not any(way.proxy.pid and sum(way.writer_s["200/s"]) for way in ways.values()):
-        say("  there is no writer process: all of the recorder's work is in mitmdump's own CPU")
+        rows.append([what])
+        for per in ("200/s", *SIZES):
+            measured = way.writer_s.get(per)
+            rows[-1] += [f"{statistics.median(some[per]) * 1000:.3f}" for some in (way.writer_s, way.cpu_s)] if measured else ["-", "-"]
+    say_table(["", "at 200/s", "(mitmdump)", *(head for size in SIZES for head in (f"saturated, {size}", "(mitmdump)"))], rows)
 
 
-def _account(name: str, recording: Path, requests: int, limits: Limits) -> bool:
+def _account(name: str, recording: Path, keys: Keyring | None, requests: int, limits: Limits) -> bool:
     """Verify a recording against what was asked; says whether it is right."""
-    found = verify(recording)
+    found = verify(recording, keys)
     lost = requests - found.exchanges
     on_disk = sum(path.stat().st_size for path in recording.iterdir())
     say()
@@ -354,6 +341,8 @@ def _account(name: str, recording: Path, requests: int, limits: Limits) -> bool:
     for problem in found.problems[:5]:
         say(f"    {problem}")
     limits.check(f"every request on record ({name})", f"{found.exchanges} of {requests}", "all", holds=not lost)
+    if name == KEPT:
+        limits.check(f"nothing shed ({name})", f"{found.gaps.get('shed', 0)} gaps", "none", holds=not found.gaps)
     return found.sealed and found.good and (lost == 0 or bool(found.gaps))
 
 
