@@ -140,14 +140,16 @@ class Feed:
 
     async def finish(self, timeout_s: float) -> bool:
         """Wait until the writer has ended by itself, which it does when it was told to stop; False where that took too long."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return False
         self._ending = True
         self._send()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
-        except TimeoutError:
+                await asyncio.to_thread(process.wait, timeout_s)
+        except (TimeoutError, subprocess.TimeoutExpired):
             return False
         return True
 
