@@ -84,6 +84,10 @@ class Proxy:
         _pin(self.pid, alone)
         for child in self.children():
             _pin(child, here)
+            if os.getpriority(os.PRIO_PROCESS, 0) == _URGENT:
+                # the writer has a session of its own, and so a group of its own
+                with suppress(OSError):
+                    Path(f"/proc/{child}/autogroup").write_text(str(_URGENT), "ascii")
 
     def own_cpu_s(self) -> float:
         """Give the CPU of mitmdump alone, in seconds."""
