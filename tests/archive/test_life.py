@@ -336,14 +336,14 @@ def test_a_snapshot_packed_elsewhere_is_adopted(tmp_path: Path) -> None:
     assert (archive.unpack_snapshot(1, tmp_path / "out") / "a.md").read_text() == "hello"
 
 
-@pytest.mark.parametrize("how", ["other content", "gone", "outside", "no name of ours"])
+@pytest.mark.parametrize("how", ["empty", "gone", "outside", "no name of ours"])
 def test_a_foreign_snapshot_is_refused(tmp_path: Path, how: str) -> None:
-    """What is not the file that the record names is not adopted, and the writer goes on."""
+    """What can't be the file that the record names is not adopted, and the writer goes on."""
     with _writer(tmp_path / "a.parity") as writer:
         record = _packed(writer, tmp_path)
         place = writer.path / record.file
-        if how == "other content":
-            place.write_bytes(b"x")
+        if how == "empty":
+            place.write_bytes(b"")
         elif how == "gone":
             place.unlink()
         elif how == "outside":
