@@ -54,7 +54,7 @@ class SnapshotResult:
     backup_ms: float
     """How long the databases were read; writers in WAL mode are not held up by it."""
     cpu_ms: float
-    """What the process used of a processor."""
+    """What the process and git used of a processor."""
 
 
 def encode_order(order: SnapshotOrder) -> bytes:

@@ -5,7 +5,8 @@ How this works
 --------------
 It reads its order from standard input and answers on standard output. Signals that go to the whole group (a terminal's, a service
 manager's) are ignored: its owner decides. That its owner is gone shows by the end of standard input; a thread of its own waits for it,
-because the work is done in long calls into SQLite, removes what was begun and ends the process on the spot.
+because the work is done in long calls into SQLite. It has the working thread stand still (by a signal of its own, USR1), removes what was
+begun and ends the process on the spot.
 """
 
 import ctypes
@@ -18,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import BinaryIO, Final
 
 from replay.capture.snapshots.orders import SnapshotOrder, decode_order, encode_result
@@ -31,13 +33,14 @@ _ORDER_BYTES_MAX: Final = 1 << 20
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
 _LOWEST_BEST_EFFORT: Final = (2 << 13) | 7
 _REMOVALS_MAX: Final = 100
-"""A call into SQLite may still put files beside its own."""
+_STEP_S: Final = 0.02
 
 
 def run(stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Take the snapshot that *stdin* orders; gives the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, _stand_still)
     lower_priority()
     try:
         answer = _follow(decode_order(stdin.readline(_ORDER_BYTES_MAX)), stdin)
@@ -96,18 +99,27 @@ def _abandon(scratch: Path, destination: Path, ending: threading.Lock) -> None:
     """End at once and leave nothing, unless the process is ending by itself."""
     if not ending.acquire(blocking=False):
         return
-    # Moved first: what the other thread still does by name fails from here on, and can't fill what is being emptied.
+    # The other thread stops at its next step; what a call into SQLite still makes by name fails once the folder is moved.
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
     gone = scratch.with_name(f"{scratch.name}-gone")
     with suppress(OSError):
         scratch.rename(gone)
+    pause = threading.Event()
     for _ in range(_REMOVALS_MAX):
         shutil.rmtree(gone, ignore_errors=True)
-        if not gone.exists():
+        shutil.rmtree(scratch, ignore_errors=True)
+        # A step that had begun may end only now.
+        pause.wait(_STEP_S)
+        if not gone.exists() and not scratch.exists():
             break
     for draft in destination.parent.glob(f".{destination.name}.draft*"):
         with suppress(OSError):
             draft.unlink()
     os._exit(EXIT_FAILED)
+
+
+def _stand_still(_: int, __: FrameType | None) -> None:
+    threading.Event().wait()
 
 
 def _say(stdout: BinaryIO, line: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Self
 from replay.capture.snapshots.orders import SnapshotOrder, SnapshotResult, decode_result, encode_order
 from replay.model import ParityError
 
-_STOP_S: Final = 10.0
+_STOP_S: Final = 30.0
 COMMAND: Final = (sys.executable, "-P", "-m", "replay.capture.snapshots")
 
 

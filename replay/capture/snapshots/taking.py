@@ -43,7 +43,7 @@ def take_snapshot(order: SnapshotOrder, scratch: Path) -> SnapshotResult:
         ParityError: something can't be read, replaced or written; the destination is not there then.
         OSError: the disk refuses.
     """
-    at, began, used = time.time(), time.monotonic(), time.process_time()
+    at, began, used = time.time(), time.monotonic(), _processor_s()
     if order.destination.exists():
         raise UsageError(f"{order.destination}: is there already; a snapshot is written once")
     redaction = _read_key(order.redaction_key)
@@ -72,7 +72,7 @@ def take_snapshot(order: SnapshotOrder, scratch: Path) -> SnapshotResult:
         at=at,
         duration_ms=(time.monotonic() - began) * 1000.0,
         backup_ms=copied.backup_ms,
-        cpu_ms=(time.process_time() - used) * 1000.0,
+        cpu_ms=(_processor_s() - used) * 1000.0,
     )
 
 
@@ -83,6 +83,12 @@ def _redact(order: SnapshotOrder, copy: Path, scratch: Path, key: bytes, throw_a
     masking = Masking(key, rules, known_values(opened, machine_ids, throw_away, Masking(key, rules)))
     notes = put_stores(order.workspace, copy, opened, throw_away, masking)
     return masking, (*notes, *scrub_tree(copy, scratch, masking))
+
+
+def _processor_s() -> float:
+    """Give the processor's time that this process and the ended ones that it started have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _made_again(copy: Path) -> set[str]:
