@@ -118,7 +118,7 @@ async def run(fault: Fault, seed: str, folder: Path, references: References, kee
             before = write_clock(folder) if fault.false_clock else ""
             proxy = await start(folder, servers[0].port, output=archives / "out.parity", prefix=place.prefix if place else (), before=before)
             try:
-                scene = Scene(folder, proxy, servers[0], restart, dice, place)
+                scene = Scene(folder, place.seen if place else archives, proxy, servers[0], restart, dice, place)
                 said = _Said(*await _act(fault, scene, traffic, result), references[key])
             finally:
                 if proxy.process.returncode is None:
@@ -135,7 +135,7 @@ async def run(fault: Fault, seed: str, folder: Path, references: References, kee
 
 
 def _keep(scene: Scene, to: Path) -> None:
-    for number, place in enumerate([*scene.kept, scene.place.seen if scene.place else scene.folder / "archives"]):
+    for number, place in enumerate([*scene.kept, scene.archives]):
         shutil.copytree(place, to / str(number), ignore=shutil.ignore_patterns("filler", "lost+found"))
     shutil.copy(scene.proxy.said, to)
 
@@ -149,7 +149,8 @@ async def _act(fault: Fault, scene: Scene, traffic: str, result: Result) -> tupl
         async with asyncio.TaskGroup() as group:
             driving = group.create_task(drive(first, proxy.port, traffic, turns=TURNS, dying=fault.dying, leaving=fault.leaving))
             await asyncio.sleep(0.2 + 2.2 * scene.dice.random())
-            await fault.strike(scene)
+            if not fault.at_end:
+                await fault.strike(scene)
             if fault.ends_proxy:
                 await asyncio.sleep(0.3)
                 driving.cancel()
@@ -157,7 +158,10 @@ async def _act(fault: Fault, scene: Scene, traffic: str, result: Result) -> tupl
             await drive(second, proxy.port, f"{traffic}-again", turns=4, think_ms=30)
     finally:
         watching.cancel()
-    code = await proxy.end()
+    ending = asyncio.create_task(proxy.end())
+    if fault.at_end:
+        await fault.strike(scene)
+    code = await ending
     if not fault.ends_proxy and code != 0:
         result.wrong.append(f"mitmdump ended with {code}: {proxy.output[-600:]}")
     # one that was cancelled with its proxy was never settled
@@ -177,14 +181,16 @@ async def _watch_memory(proxy: Proxy, result: Result) -> None:
 
 def _judge(fault: Fault, scene: Scene, said: _Said, result: Result) -> None:
     parts = [part for kept in scene.kept for part in gather(kept)]
-    parts += gather(scene.place.seen if scene.place else scene.folder / "archives")
+    parts += gather(scene.archives)
     told = [*said.first, *said.second]
     result.requests, result.archives = len(told), len(parts)
-    wrong, result.loss = judge(parts, told, died_at=scene.struck_at if fault.ends_proxy else None)
+    wrong, result.loss = judge(parts, told, died_at=scene.struck_at if fault.ends_proxy or fault.may_cut else None)
     output = scene.proxy.output
     result.wrong += wrong
     result.wrong += _wrongly_served(fault, scene, said, result)
     result.wrong += _wrongly_ended(fault, parts)
+    if fault.may_cut and parts and not parts[-1].good:
+        scene.announced.append("NOT sealed")
     result.wrong += [f"never said: {words!r}" for words in scene.announced if words not in output]
     result.wrong += [f"said: {line}" for line in output.splitlines() if "Traceback" in line or "addon error" in line.lower()]
     if fault.goes_on:
@@ -226,7 +232,7 @@ def _wrongly_ended(fault: Fault, parts: Sequence[Part]) -> list[str]:
     wrong = []
     if fault.ends_proxy and last.good:
         wrong.append(f"{last.path.name} is good, though its recorder was killed")
-    if not fault.ends_proxy and not last.good:
+    if not fault.ends_proxy and not fault.may_cut and not last.good:
         wrong.append(f"{last.path.name} is not good: {last.problems[:3]}")
     if fault.goes_on and len(parts) < 2:
         wrong.append("no further archive was begun")

@@ -37,6 +37,8 @@ class Scene:
     """What a fault can reach, and what it leaves behind for the judgement."""
 
     folder: Path
+    archives: Path
+    """The folder of archives, as seen from outside."""
     proxy: Proxy
     upstream: Upstream
     restart_upstream: Callable[[int], Awaitable[Upstream]]
@@ -67,6 +69,10 @@ class Fault:
     goes_on: bool = False
     """Whether a further archive must be there in the end."""
     false_clock: bool = False
+    at_end: bool = False
+    """Whether it strikes while the proxy ends, and not in the traffic."""
+    may_cut: bool = False
+    """Whether the last archive may be one that is not sealed."""
     dying: float = 0.0
     leaving: float = 0.0
 
@@ -96,18 +102,38 @@ async def _kill_proxy(scene: Scene) -> None:
 
 async def _kill_writer(scene: Scene) -> None:
     """KILL the writer; another one has to follow."""
-    pid = scene.proxy.writer()
-    assert pid is not None
+    pid = await _settled_writer(scene)
     scene.struck_at = time.time()
     os.kill(pid, signal.SIGKILL)
     await happens(lambda: scene.proxy.writer() not in (None, pid), _GOES_ON_S)
     scene.lifted_at = time.time()
 
 
-async def _kill_both(scene: Scene) -> None:
-    """KILL the writer and at once mitmdump, as a power cut of the machine's memory would."""
+async def _settled_writer(scene: Scene) -> int:
+    """
+    Give the writer, once it has made its archive.
+
+    What comes in the first second, while it starts, waits in the pipe; killed then, it leaves no archive, and its successor makes the first.
+    """
     pid = scene.proxy.writer()
     assert pid is not None
+    await happens(lambda: any(scene.archives.glob("*.parity/manifest.json")), _GOES_ON_S)
+    return pid
+
+
+async def _kill_writer_at_end(scene: Scene) -> None:
+    """KILL the writer while the proxy ends and the archive is being sealed, or just before or after."""
+    pid = scene.proxy.writer()
+    assert pid is not None
+    await asyncio.sleep(0.5 * scene.dice.random())
+    scene.struck_at = time.time()
+    if is_alive(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+async def _kill_both(scene: Scene) -> None:
+    """KILL the writer and at once mitmdump: what neither had handed to the system is gone."""
+    pid = await _settled_writer(scene)
     scene.struck_at = time.time()
     os.kill(pid, signal.SIGKILL)
     scene.proxy.process.kill()
@@ -243,6 +269,7 @@ FAULTS: Final = (
     Fault("KILL of proxy", _kill_proxy, ends_proxy=True, hits_traffic=True),
     Fault("KILL of writer", _kill_writer, needs_writer=True, goes_on=True),
     Fault("KILL of both", _kill_both, needs_writer=True, ends_proxy=True, hits_traffic=True),
+    Fault("KILL at the end", _kill_writer_at_end, needs_writer=True, at_end=True, may_cut=True),
     Fault("disk full", _fill_disk, disk="tmpfs", size_mib=96, goes_on=True),
     Fault("read-only", _break_disk, disk="ext4", goes_on=True),
     Fault("slow disk", _slow_disk, disk="ext4", throttled=True, size_mib=160),
