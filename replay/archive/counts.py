@@ -78,6 +78,11 @@ class Tally:
             if number is not None:
                 self._reach_exchange(number)
 
+    def forget_open(self, segment: int) -> None:
+        """Forget exchanges that were opened in a segment up to this one: it is no longer there."""
+        for number in [number for number, opened_in in self.open.items() if opened_in <= segment]:
+            del self.open[number]
+
     def summary(self) -> Summary:
         """Give the counts as an index holds them."""
         return Summary(

@@ -1,7 +1,7 @@
 """Which of the oldest segments and snapshots go, and how what went is said; pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from replay.archive.counts import Tally
@@ -32,6 +32,40 @@ class KeptSnapshot:
     record: SnapshotRecord
     segment: int
     """The number of the segment that holds its record."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a writer keeps of its archive beside the open segment, oldest first."""
+
+    segments: list[ClosedSegment] = field(default_factory=list)
+    snapshots: list[KeptSnapshot] = field(default_factory=list)
+
+    def first_segment(self, number: int) -> int:
+        """Give the lowest number that is kept; *number* is that of the open segment."""
+        return self.segments[0].number if self.segments else number
+
+    @property
+    def newest_snapshot(self) -> SnapshotRecord | None:
+        """The record of the newest snapshot."""
+        return self.snapshots[-1].record if self.snapshots else None
+
+    def plan(self, open_bytes: int, *, bytes_max: int | None, seconds_max: float | None, now: float) -> Dropped | None:
+        """Say what goes, if anything does; *open_bytes* is how long the open segment is, *now* wall clock."""
+        count = count_to_drop(self.segments, self.snapshots, open_bytes, bytes_max=bytes_max, seconds_max=seconds_max, now=now)
+        if not count:
+            return None
+        segments = self.segments[:count]
+        return describe_dropped(segments, self.snapshots[: needless(self.snapshots, segments[-1].number + 1)], now)
+
+    def forget(self, dropped: Dropped) -> list[str]:
+        """Let what goes go, and give the names of its files."""
+        count = needless(self.snapshots, dropped.last_segment + 1)
+        names = [part.segment.file for part in self.segments if part.number <= dropped.last_segment]
+        names += [snapshot.file.file for snapshot in self.snapshots[:count]]
+        self.segments = [part for part in self.segments if part.number > dropped.last_segment]
+        self.snapshots = self.snapshots[count:]
+        return names
 
 
 def count_to_drop(

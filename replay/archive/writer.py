@@ -35,7 +35,7 @@ from replay.archive.losses import Losses
 from replay.archive.manifest import Dropped, Kind, Manifest, SnapshotFile
 from replay.archive.open_segment import OpenSegment, unwritten
 from replay.archive.packing import pack_snapshot
-from replay.archive.retention import ClosedSegment, KeptSnapshot, count_to_drop, describe_dropped, fold, needless
+from replay.archive.retention import ClosedSegment, Kept, KeptSnapshot, fold
 from replay.archive.snapshots import SnapshotError, snapshot_name, snapshot_number
 from replay.model import ArchiveError, End, Record, SnapshotRecord
 
@@ -74,9 +74,8 @@ class ArchiveWriter:
         """When a rotation that failed is tried again."""
         self._clock = clock
         self._disk = disk
-        self._snapshots: list[KeptSnapshot] = []
+        self._kept = Kept()
         self._snapshot_names = 0
-        self._closed: list[ClosedSegment] = []
         self._undeleted: list[Path] = []
         self._open: list[tuple[Record, bytes]] = []
         self._open_bytes = 0
@@ -208,23 +207,15 @@ class ArchiveWriter:
         *bytes_max*. The manifest says what went, before it goes. Gives that, or None where everything is kept.
         """
         self._ready()
-        open_bytes = self._ready().length
-        count = count_to_drop(self._closed, self._snapshots, open_bytes, bytes_max=bytes_max, seconds_max=seconds_max, now=now)
-        if not count:
+        dropped = self._kept.plan(self._ready().length, bytes_max=bytes_max, seconds_max=seconds_max, now=now)
+        if dropped is None:
             self._delete([])
             return None
-        segments = self._closed[:count]
-        snapshots = self._snapshots[: needless(self._snapshots, segments[-1].number + 1)]
-        dropped = describe_dropped(segments, snapshots, now)
         manifest = replace(self._manifest, dropped=fold([*self._manifest.dropped, dropped]))
         self._write_manifest(manifest)
         self._manifest = manifest
-        self._closed = self._closed[count:]
-        self._snapshots = self._snapshots[len(snapshots) :]
-        opened = self._ready().tally.open
-        for number in [number for number, segment in opened.items() if segment <= dropped.last_segment]:
-            del opened[number]
-        self._delete([*(part.segment.file for part in segments), *(snapshot.file.file for snapshot in snapshots)])
+        self._ready().tally.forget_open(dropped.last_segment)
+        self._delete(self._kept.forget(dropped))
         return dropped
 
     def next_snapshot_name(self) -> str:
@@ -253,7 +244,7 @@ class ArchiveWriter:
             raise SnapshotError(f"{draft}: empty")
         self.append(record)
         segment = self._ready().head.number
-        self._snapshots.append(KeptSnapshot(number, SnapshotFile(record.file, size, record.digest), record, segment))
+        self._kept.snapshots.append(KeptSnapshot(number, SnapshotFile(record.file, size, record.digest), record, segment))
         self.flush()
 
     def add_snapshot(self, directory: Path, *, workspace: str, event_before: int, event_after: int, left_out: Sequence[str]) -> SnapshotRecord:
@@ -300,8 +291,8 @@ class ArchiveWriter:
             self._write_block(self._ready(), [(end, encode(end))])
             self._end = end
         segment = self._ready(ending=True)
-        last = segment.finish(self._closed[0].number if self._closed else segment.head.number, ended=True)
-        segments = (*(part.segment for part in self._closed), last)
+        last = segment.finish(self._kept.first_segment(segment.head.number), ended=True)
+        segments = (*(part.segment for part in self._kept.segments), last)
         counts = Tally(open=segment.tally.open)
         for part in segments:
             counts.include(part.summary)
@@ -311,7 +302,7 @@ class ArchiveWriter:
             cut=self._end.reason if self._end.cut else None,
             ended_at=self._end.at,
             segments=segments,
-            snapshots=tuple(snapshot.file for snapshot in self._snapshots),
+            snapshots=tuple(snapshot.file for snapshot in self._kept.snapshots),
             counts=counts.as_json(),
         )
         self._write_manifest(manifest)
@@ -393,16 +384,16 @@ class ArchiveWriter:
             self._segment_since = self._clock()
             return
         number = segment.head.number
-        closed = segment.finish(self._closed[0].number if self._closed else number, ended=False)
-        snapshot = self._snapshots[-1].record if self._snapshots else None
-        head = SegmentHead(FORMAT, self.archive_id, self._manifest.kind, number + 1, closed.bytes - segment.base, closed.sha256, snapshot)
+        closed = segment.finish(self._kept.first_segment(number), ended=False)
+        length, snapshot = closed.bytes - segment.base, self._kept.newest_snapshot
+        head = SegmentHead(FORMAT, self.archive_id, self._manifest.kind, number + 1, length, closed.sha256, snapshot)
         try:
             following = self._new_segment(head, Tally(open=segment.tally.open, segment=number + 1))
         except ArchiveError:
             segment.reopen()
             raise
         segment.file.close()
-        self._closed.append(ClosedSegment(number, closed, time.time()))
+        self._kept.segments.append(ClosedSegment(number, closed, time.time()))
         self._segment, self._segment_since, self._rotate_again_at = following, self._clock(), None
 
     def _delete(self, names: Sequence[str]) -> None:
