@@ -12,6 +12,7 @@ client (or read elsewhere), and no replay can give it a new value.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,14 +23,14 @@ _PRECISE: Final = ("ms,", "us,", "ns,")
 
 
 class Births:
-    """The first appearances of all ids of a recording."""
+    """The first appearances of all ids of a recording; the requests of those that are *unasked* were no client's, and count for nothing."""
 
-    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+    def __init__(self, exchanges: Iterable[Exchange], *, unasked: AbstractSet[int] = frozenset()) -> None:
         self._asked: dict[int, tuple[str, ...]] = {}
         self._answers: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         first_asked: dict[str, int] = {}
         for exchange in exchanges:
-            asked = ids_of_request(exchange.request)
+            asked = () if exchange.id in unasked else ids_of_request(exchange.request)
             self._asked[exchange.id] = asked
             for word in asked:
                 first_asked[word] = min(first_asked.get(word, exchange.opened_event), exchange.opened_event)
@@ -43,7 +44,7 @@ class Births:
 
     def asked(self, exchange: int) -> tuple[str, ...]:
         """Give the ids in an exchange's request that an answer gave, in order."""
-        return tuple(word for word in self._asked[exchange] if word not in self.chosen)
+        return tuple(word for word in self._asked.get(exchange, ()) if word not in self.chosen)
 
     def givers(self, word: str, before: int) -> Sequence[int]:
         """Give the exchanges whose answers bore an id before an event number, the first one first."""

@@ -9,18 +9,23 @@ order of starts. A player that walks the steps in that order, waiting for each, 
 
 Data edges matter where an answer was used before it was whole: an id out of a header or an event of a stream that is still open.
 An exchange whose ids come only from exchanges that are left out is left out itself, as `dependency`.
+
+Only the daemon's own lane is replayed. What was recorded on another (the daemon asking its model, say) is planned like everything, and a gap
+that was never meant to be sent (`not asked for`): it gives no ids, breaks no silence, and makes no run incomplete. A call that the daemon
+made itself to serve `/mcp` is a gap of reason `loop-back` (`loopbacks`).
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from replay.archive import Archive
 from replay.identity import classify
 from replay.model import Exchange, Gap, GapReason, UsageError
 from replay.plan.births import Births
+from replay.plan.loopbacks import find_loopbacks
 from replay.plan.steps import Need, Step
 from replay.routes import ACTS_OUTSIDE, WRITES, Route, route_of
 
@@ -79,15 +84,21 @@ def make_plan(
     """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
     routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
-    births = Births(ordered)
+    own = [exchange for exchange in ordered if exchange.lane == "daemon"]
+    loopbacks = find_loopbacks(own)
+    births = Births(own, unasked=loopbacks.keys())
     whole = {exchange.id for exchange in ordered}
-    left_out: dict[int, Gap] = {gap.exchange: gap for gap in gaps if gap.exchange is not None and gap.exchange not in whole}
-    wanted = _wanted(ordered, births, only)
+    told = list(gaps)
+    left_out: dict[int, Gap] = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.exchange not in whole}
+    shed = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.reason is GapReason.SHED}
+    wanted = _wanted(ordered, births, loopbacks, only)
     for exchange in ordered:
         gap = (
             _out_of_scope(exchange, wanted)
+            or _looped(exchange, loopbacks)
             or _changing(exchange, routes[exchange.id], reads_only=reads_only)
             or _unsafe(exchange, routes[exchange.id], allow)
+            or _bodiless(exchange, shed)
             or malformed(exchange)
             or _orphaned(exchange, births, left_out, routes)
         )
@@ -95,7 +106,7 @@ def make_plan(
             left_out[exchange.id] = gap
     kept = [exchange for exchange in ordered if exchange.id not in left_out]
     return Plan(
-        steps=tuple(_steps(kept, ordered, births, routes)),
+        steps=tuple(_steps(kept, own, births, routes)),
         gaps=tuple(left_out[number] for number in sorted(left_out)),
         chosen=births.chosen,
     )
@@ -118,7 +129,7 @@ def malformed(exchange: Exchange) -> Gap | None:
     return Gap(GapReason.MALFORMED, event=exchange.opened_event, exchange=exchange.id, detail=why) if why else None
 
 
-def _wanted(ordered: Sequence[Exchange], births: Births, only: int | None) -> set[int] | None:
+def _wanted(ordered: Sequence[Exchange], births: Births, loopbacks: Mapping[int, int], only: int | None) -> set[int] | None:
     if only is None:
         return None
     by_id = {exchange.id: exchange for exchange in ordered}
@@ -131,6 +142,8 @@ def _wanted(ordered: Sequence[Exchange], births: Births, only: int | None) -> se
         if number in wanted:
             continue
         wanted.add(number)
+        if number in loopbacks:
+            todo.append(loopbacks[number])
         for word in births.asked(number):
             todo.extend(births.givers(word, by_id[number].opened_event)[:1])
     return wanted
@@ -142,6 +155,19 @@ def _out_of_scope(exchange: Exchange, wanted: set[int] | None) -> Gap | None:
     if wanted is not None and exchange.id not in wanted:
         return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id)
     return None
+
+
+def _looped(exchange: Exchange, loopbacks: Mapping[int, int]) -> Gap | None:
+    if exchange.id not in loopbacks:
+        return None
+    detail = f"the daemon called itself to serve #{loopbacks[exchange.id]} POST /mcp, which makes it again"
+    return Gap(GapReason.LOOPBACK, event=exchange.opened_event, exchange=exchange.id, detail=detail)
+
+
+def _bodiless(exchange: Exchange, shed: Mapping[int, Gap]) -> Gap | None:
+    """Say that the recorder left the request's body out, on purpose."""
+    gap = shed.get(exchange.id)
+    return replace(gap, event=exchange.opened_event, count=1) if gap is not None and exchange.request.body is None else None
 
 
 def _changing(exchange: Exchange, route: Route, *, reads_only: bool) -> Gap | None:

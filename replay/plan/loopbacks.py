@@ -1,0 +1,76 @@
+"""
+Which recorded requests the daemon made itself: the calls with which it serves a tool of `/mcp`.
+
+Such a call comes back to the daemon through the recorder, from the daemon's own host, while the `/mcp` request that caused it is open.
+The replayed daemon makes it again, so it is never sent. Its headers prove nothing, since an MCP client on standard input and output sends
+the same ones; all of these must hold, or it is a client's request like any other:
+
+- it names itself a tool's call (`x-signet-actor: mcp-server`), on the daemon's lane, from a loopback address;
+- its whole span, by event numbers, lies inside that of a `POST /mcp` which calls a tool (a stream that `GET /mcp` opened causes none);
+- it came on another connection than that one.
+"""
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from replay.model import Exchange, Request
+from replay.routes import route_of
+
+_ACTOR: Final = b"mcp-server"
+
+
+def find_loopbacks(ordered: Sequence[Exchange]) -> dict[int, int]:
+    """Give the loop-backs among exchanges that are in the order of their starts, each with the `/mcp` exchange that made it."""
+    found: dict[int, int] = {}
+    calling: list[Exchange] = []
+    for exchange in ordered:
+        calling = [call for call in calling if call.ended_event > exchange.opened_event]
+        if _says_so(exchange):
+            # of calls that overlap, the one that began last is named; which of them it was can't be known, and does not matter
+            around = next((call for call in reversed(calling) if _is_inside(exchange, call)), None)
+            if around is not None:
+                found[exchange.id] = around.id
+        if _calls_tool(exchange):
+            calling.append(exchange)
+    return found
+
+
+def _says_so(exchange: Exchange) -> bool:
+    actor = exchange.request.header(b"x-signet-actor") or b""
+    return exchange.lane == "daemon" and actor.strip().lower() == _ACTOR and _is_loopback(exchange.connection.peer)
+
+
+def _is_inside(exchange: Exchange, call: Exchange) -> bool:
+    spanned = call.opened_event < exchange.opened_event and exchange.ended_event < call.ended_event
+    return spanned and exchange.connection.client != call.connection.client
+
+
+def _calls_tool(exchange: Exchange) -> bool:
+    request = exchange.request
+    if exchange.lane != "daemon" or request.method != b"POST" or route_of(request).template != "/mcp":
+        return False
+    return any(isinstance(message, dict) and message.get("method") == "tools/call" for message in _messages(request))
+
+
+def _messages(request: Request) -> list[object]:
+    try:
+        told = json.loads(request.body or b"")
+    except (ValueError, RecursionError):
+        return []
+    return told if isinstance(told, list) else [told]
+
+
+def _is_loopback(peer: str | None) -> bool:
+    """Whether `host:port` is this host; an address that was not seen is not."""
+    host = (peer or "").rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+__all__ = ["find_loopbacks"]
