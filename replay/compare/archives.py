@@ -45,6 +45,9 @@ from replay.model import (
 from replay.routes import Route, route_of
 
 _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
+_LANE: Final = "daemon"
+"""Only what clients asked the daemon is compared; what it asked others itself is no answer of its own."""
+_BODILESS: Final = frozenset({204, 304})
 _NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
 """The player's note."""
 
@@ -83,6 +86,8 @@ class _Draft:
     findings: list[Finding] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
+    shed: Mapping[int, str] = field(default_factory=dict)
+    """What the recorder left out of exchanges on purpose, in words."""
     equal: set[int] = field(default_factory=set)
     """Exchanges without a finding so far: nothing follows from them."""
 
@@ -103,8 +108,10 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
             f"{other.path} is a replay of the recording {replay_of}, not of {recorded.path} ({recorded.id}); compare it with that one"
         )
     if replay_of is None:
-        by_id: Mapping[int, Exchange] = pair_by_sequence(recorded.exchanges(), exchanges)
-        gaps: Mapping[int, Gap] = {}
+        exchanges = tuple(exchange for exchange in exchanges if exchange.lane == _LANE)
+        by_id: Mapping[int, Exchange] = pair_by_sequence([one for one in recorded.exchanges() if one.lane == _LANE], exchanges)
+        # what the other recording does not hold can't be compared with either
+        gaps: Mapping[int, Gap] = dict(_shed_partners(by_id, joined.gaps))
     else:
         by_id = {exchange.id: unmap(exchange, other.facts) for exchange in exchanges}
         gaps = {gap.exchange: gap for gap in joined.gaps if gap.exchange is not None}
@@ -135,7 +142,7 @@ def compare_archives(
     joined = recorded.join()
     exchanges = joined.exchanges
     started = min((exchange.started_at for exchange in exchanges), default=0.0)
-    draft = _Draft()
+    draft = _Draft(shed=_shed(joined.gaps))
     whole = {exchange.id for exchange in exchanges}
     # Several parts of one exchange may have been lost, each with a gap of its own: it is one planned exchange all the same.
     cut = {gap.exchange: gap for gap in reversed(joined.gaps) if gap.exchange is not None and gap.exchange not in whole}
@@ -207,7 +214,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     route = route_of(exchange.request)
     other = candidate.exchanges.get(exchange.id)
     third = control.exchanges.get(exchange.id) if control is not None else None
-    gap, detail = _gap_before(exchange, other, candidate)
+    gap, detail = _gap_before(exchange, other, candidate, draft.shed)
     heard: list[Heard] = []
     if gap is None:
         assert other is not None
@@ -283,11 +290,15 @@ def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candid
     return [replace(item, derived_from=reason) if item.kind == "status" else item for item in found]
 
 
-def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners) -> tuple[GapReason | None, str]:
+def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners, shed: Mapping[int, str]) -> tuple[GapReason | None, str]:
     """Why there is nothing to compare; None where there is."""
     told = candidate.gaps.get(exchange.id)
     if told is not None:
         return told.reason, told.detail
+    if exchange.lane != _LANE:
+        return GapReason.OUT_OF_SCOPE, f"lane {exchange.lane}"
+    if exchange.id in shed and _lacks_body(exchange):
+        return GapReason.SHED, shed[exchange.id]
     if isinstance(exchange.outcome, NoResponse):
         return GapReason.NO_RESPONSE, exchange.outcome.error
     if exchange.end is EndReason.PROXY_ERROR:
@@ -295,6 +306,33 @@ def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners)
     if other is None:
         return (GapReason.NOT_OBSERVED if candidate.replayed else GapReason.UNALIGNED), ""
     return None, ""
+
+
+def _shed(gaps: Iterable[Gap]) -> dict[int, str]:
+    """Give the exchanges of which the recorder left a part out, and which."""
+    told: dict[int, str] = {}
+    for gap in gaps:
+        if gap.reason is GapReason.SHED and gap.exchange is not None:
+            told[gap.exchange] = f"{told[gap.exchange]}; {gap.detail}" if gap.exchange in told else gap.detail
+    return told
+
+
+def _shed_partners(partners: Mapping[int, Exchange], gaps: Iterable[Gap]) -> Iterable[tuple[int, Gap]]:
+    """Give the recorded exchanges whose partners in another recording lack the answer's body, with the gap that says so."""
+    shed = _shed(gaps)
+    return (
+        (number, Gap(GapReason.SHED, exchange=number, detail=f"in the other recording: {shed[other.id]}"))
+        for number, other in partners.items()
+        if other.id in shed and _lacks_body(other)
+    )
+
+
+def _lacks_body(exchange: Exchange) -> bool:
+    """Whether the daemon's answer must have had a body, and it was not kept."""
+    outcome = exchange.outcome
+    if not isinstance(outcome, Response) or outcome.body is not None:
+        return False
+    return exchange.request.method.upper() != b"HEAD" and outcome.status not in _BODILESS
 
 
 def _timed(exchange: Exchange, other: Exchange) -> bool:

@@ -241,7 +241,7 @@ def _incomplete(run: Run) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(run.gaps.items()) if reason not in _ASKED_FOR)
         return f"too many gaps: {unasked} of {wanted} exchanges were not compared ({reasons})"
     for domain in sorted({pair.domain for pair in run.pairs}):
-        members = [pair for pair in run.pairs if pair.domain == domain]
+        members = [pair for pair in run.pairs if pair.domain == domain and pair.gap != GapReason.OUT_OF_SCOPE]
         unfaithful = sum(pair.gap == GapReason.INFIDELITY for pair in members)
         if unfaithful > max(1.0, INFIDELITY_SHARE_MAX * len(members)):
             return f"the replay was not faithful enough in {domain}: {unfaithful} of {len(members)} exchanges"

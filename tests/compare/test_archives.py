@@ -9,7 +9,7 @@ import pytest
 
 from replay.archive import Archive, ArchiveWriter, read
 from replay.compare import Comparison, compare_archives
-from replay.model import Ended, Exchange, Gap, GapReason, NoResponse, Opened, UsageError, Witness
+from replay.model import Ended, Exchange, Gap, GapReason, NoResponse, Opened, Response, UsageError, Witness
 
 type Maker = Callable[..., Exchange]
 GIVEN = "11111111-1111-4111-8111-111111111111"
@@ -19,7 +19,7 @@ def write(path: Path, exchanges: Sequence[Exchange], gaps: Sequence[Gap] = (), *
     """Write exchanges as an archive and open it."""
     with ArchiveWriter.create(path, kind="observed" if "replay_of" in facts else "recording", facts=facts) as writer:
         for item in exchanges:
-            writer.append(Opened(item.id, item.opened_event, item.started_at, item.connection, replace(item.request, body=b"")))
+            writer.append(Opened(item.id, item.opened_event, item.started_at, item.connection, replace(item.request, body=b""), item.lane))
             ended = Ended(
                 item.id,
                 item.ended_event,
@@ -179,3 +179,35 @@ def test_strangers_in_another_recording_are_counted(exchange: Maker, tmp_path: P
 
     assert dict(compare_archives(less, more, [], lambda _done, _of: None).not_compared)["exchanges that stand for no recorded one"] == 1
     assert compare_archives(more, less, [], lambda _done, _of: None).pairs[0].gap == "unaligned"
+
+
+@pytest.mark.parametrize(("method", "status", "gap"), [(b"GET", 200, "shed"), (b"HEAD", 200, None), (b"GET", 204, None), (b"GET", 304, None)])
+def test_a_body_that_was_shed_is_no_pass(method: bytes, status: int, gap: str | None, exchange: Maker, tmp_path: Path) -> None:
+    """Where the recorder left an answer's body out, there is nothing to compare; an answer that has none by nature is compared."""
+    bodiless = Response(b"HTTP/1.1", status, b"", (), None)
+    shed = [Gap(GapReason.SHED, event=8, exchange=1, detail="the answer's body")]
+    first = write(tmp_path / "r.parity", [exchange(1, outcome=bodiless, method=method), exchange(2, {})], shed)
+    answer = replace(bodiless, body=b"{}") if gap else bodiless
+    second = write(tmp_path / "o.parity", [exchange(1, outcome=answer, method=method), exchange(2, {})], replay_of=first.id)
+    made = compare_archives(first, second, [], lambda _done, _of: None)
+
+    assert [(pair.gap, pair.gap_detail) for pair in made.pairs] == [(gap, "the answer's body" if gap else ""), (None, "")]
+
+
+def test_another_recording_may_lack_a_body_too(exchange: Maker, tmp_path: Path) -> None:
+    """Of two recordings of one client, a body that either recorder left out is a gap with that reason."""
+    first = write(tmp_path / "r.parity", [exchange(1, {"a": 1}), exchange(2, {})])
+    lacking = exchange(1, outcome=Response(b"HTTP/1.1", 200, b"", (), None))
+    second = write(tmp_path / "o.parity", [lacking, exchange(2, {})], [Gap(GapReason.SHED, event=8, exchange=1, detail="a body")])
+
+    assert [pair.gap for pair in compare_archives(first, second, [], lambda _done, _of: None).pairs] == ["shed", None]
+
+
+def test_only_the_daemons_own_lane_is_compared(exchange: Maker, tmp_path: Path) -> None:
+    """What the daemon asked others is planned and a gap, whatever another recording holds of it."""
+    asked = replace(exchange(2, {"say": "one"}, target=b"/v1/chat/completions"), lane="provider")
+    first = write(tmp_path / "r.parity", [exchange(1, {}), asked])
+    for name, others in (("same", [exchange(1, {}), asked]), ("without", [exchange(1, {})])):
+        made = compare_archives(first, write(tmp_path / name, others), [], lambda _done, _of: None)
+        assert [(pair.gap, pair.gap_detail) for pair in made.pairs] == [(None, ""), ("not asked for", "lane provider")]
+        assert made.not_compared == ()
