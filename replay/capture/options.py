@@ -107,7 +107,7 @@ def check_values(options: Options) -> str | None:
     try:
         if options.parity_redact_rules:
             # the proxy has no other use for these rooms
-            from replay.capture.writing.redacting import load_rules
+            from replay.redact import load_rules
 
             load_rules(Path(options.parity_redact_rules))
         _recipients(options)

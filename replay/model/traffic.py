@@ -291,6 +291,8 @@ class SnapshotRecord:
     """Files that were written while they were copied: their state lies somewhere between the two event numbers."""
     replaced: dict[str, int] = field(default_factory=dict)
     """How many secrets were replaced in it, by kind."""
+    machine_id: str = ""
+    """The throw-away machine id that opens its store of secrets; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,25 +305,25 @@ class WorkspaceChange:
     path: str
     """Inside the workspace, with slashes."""
     digest: str | None
-    """SHA-256 of the content as it was found, before redaction; None where the file is gone."""
+    """SHA-256 of the content as it stands here, after redaction; None where the file is gone, or was not read to its end."""
     content: bytes | None
     """None: the file is gone, or was left out (`note` says why)."""
     modified_at: float | None = None
-    """The file's own time of change; None where it is gone."""
+    """The file's own time of change; None where it is gone, and only there."""
     redactions: tuple[Redaction, ...] = ()
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that a request names, as it was found when the request had come."""
+    """A file that a request names, as it was found when the exchange had ended."""
 
     event: int
     exchange: int
     path: str
     """As the request names it."""
     digest: str | None
-    """SHA-256 of the content as it was found, before redaction."""
+    """SHA-256 of the content as it stands here, after redaction; None where it was not read to its end."""
     content: bytes | None
     """None: left out (`note` says why, such as `outside the allowed roots`)."""
     redactions: tuple[Redaction, ...] = ()

@@ -17,10 +17,11 @@ from typing import Final
 
 from replay.archive import SnapshotError
 from replay.capture.attachments import named_files, read_attachments
+from replay.capture.snapshots import SnapshotResult
 from replay.capture.watching import Change, WorkspaceWatcher
 from replay.capture.writing.configuration import Configuration
 from replay.capture.writing.journal import Journal
-from replay.capture.writing.snapshotting import SnapshotRun, Taken
+from replay.capture.writing.snapshotting import Occasion, SnapshotRun
 from replay.model import Attachment, Ended, Gap, GapReason, Opened, Record, SnapshotRecord, WorkspaceChange
 
 type Numbered = Callable[[int], None]
@@ -57,7 +58,7 @@ class Beside:
         self._segment = 1
         self._path: Path | None = None
         self._snapshot: SnapshotRun | None = None
-        self._waiting: list[str] = []
+        self._waiting: list[Occasion] = []
         """Occasions for snapshots that have to wait for the present one."""
         self._then: Callable[[], None] | None = None
         self._retained_at = time.monotonic()
@@ -88,10 +89,9 @@ class Beside:
             with suppress(BlockingIOError):
                 os.read(self._bell, 4096)
             self._take_changes()
-        elif self._snapshot is not None and self._snapshot.descriptor == descriptor:
-            if not self._snapshot.hear():
-                self._selector.unregister(descriptor)
-            self._look_after_snapshot()
+        elif self._snapshot is not None and self._snapshot.is_at(descriptor):
+            run = self._snapshot
+            self._number(partial(self._end_snapshot, run, run.collect(self._selector)))
 
     def tick(self) -> None:
         """Take changes of files, notice rotation, and let go of what is no longer kept."""
@@ -129,7 +129,7 @@ class Beside:
             self._watcher.stop()
             self._watcher = None
         if self._snapshot is not None:
-            self._let_go(self._snapshot)
+            self._snapshot.close(self._selector)
             self._snapshot = None
         self._selector.unregister(self._bell)
         os.close(self._bell)
@@ -166,64 +166,55 @@ class Beside:
 
     # --- snapshots ---
 
-    def _want_snapshot(self, occasion: str) -> None:
+    def _want_snapshot(self, occasion: Occasion) -> None:
         if not self._config.workspace or occasion not in self._config.snapshots or self._journal is None:
             return
         if self._snapshot is not None:
             if occasion not in self._waiting:
                 self._waiting.append(occasion)
         elif self._journal.writer is not None:
-            run = self._snapshot = SnapshotRun(self._config, occasion, self._journal.path, self._journal.writer)
+            run = self._snapshot = SnapshotRun(self._config, occasion, self._journal.writer)
             self._number(partial(self._begin_snapshot, run))
 
     def _begin_snapshot(self, run: SnapshotRun, event: int) -> None:
-        run.begin(event)
-        if run.descriptor is not None:
-            self._selector.register(run.descriptor, selectors.EVENT_READ)
+        run.begin(event, self._selector)
 
     def _look_after_snapshot(self) -> None:
         run = self._snapshot
-        if run is None or run.event_before is None or run.over:
-            return
-        taken = run.look()
-        if taken is not None:
-            self._let_go(run)
-            self._number(partial(self._end_snapshot, run, taken))
+        if run is not None and run.event_before is not None and not run.over:
+            failed = run.look(self._selector)
+            if failed:
+                self._number(partial(self._end_snapshot, run, failed))
 
-    def _end_snapshot(self, run: SnapshotRun, taken: "Taken | str", event: int) -> None:
+    def _end_snapshot(self, run: SnapshotRun, taken: SnapshotResult | str, event: int) -> None:
         assert run.event_before is not None
         assert self._journal is not None
-        if isinstance(taken, Taken) and (self._journal.path != run.folder or self._journal.writer is None):
-            taken.draft.unlink(missing_ok=True)
-            taken = "its archive broke off meanwhile"
+        if isinstance(taken, SnapshotResult) and (self._journal.path != run.folder or self._journal.writer is None):
+            run.discard()
+            taken = f"no snapshot of {self._config.workspace}: its archive broke off meanwhile"
         if isinstance(taken, str):
             self._give_up(run.event_before, event, taken)
         else:
-            self._journal.attempt(partial(self._adopt, run.record(taken, event), taken), 1)
+            self._journal.attempt(partial(self._adopt, run, run.record(taken, event)), 1)
         self._snapshot = None
         if self._waiting:
             self._want_snapshot(self._waiting.pop(0))
         self._go_on()
 
-    def _adopt(self, record: SnapshotRecord, taken: Taken) -> None:
+    def _adopt(self, run: SnapshotRun, record: SnapshotRecord) -> None:
         assert self._journal is not None
         assert self._journal.writer is not None
         try:
-            self._journal.writer.adopt_snapshot(record, taken.draft)
+            self._journal.writer.adopt_snapshot(record, run.folder / record.file)
         except SnapshotError as error:
             # it is not there any more, or another one: the archive itself is none the worse
             self._give_up(record.event_before, record.event_after, str(error))
 
     def _give_up(self, before: int, after: int, why: str) -> None:
         """Say that there is no snapshot where one should be."""
-        self._alarm(f"no snapshot of {self._config.workspace} ({why})")
+        self._alarm(why)
         for number in (before, after):
             self._write(Gap(GapReason.NOT_WRITTEN, event=number, detail=f"snapshot of the workspace: {why}"))
-
-    def _let_go(self, run: SnapshotRun) -> None:
-        if run.descriptor is not None and run.descriptor in self._selector.get_map():
-            self._selector.unregister(run.descriptor)
-        run.close()
 
     def _go_on(self) -> None:
         if self._then is not None and self._snapshot is None and not self._waiting:

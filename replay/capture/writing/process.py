@@ -5,11 +5,13 @@ Nothing here waits for anything but the disk: snapshots run in a process of thei
 numbers that are asked for come back through the pipe like everything else.
 """
 
+import hashlib
 import logging
 import resource
 import selectors
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +22,13 @@ from replay.capture.installation import load_key
 from replay.capture.writing.beside import Beside
 from replay.capture.writing.configuration import Configuration
 from replay.capture.writing.journal import Journal, stand_ins
-from replay.capture.writing.redacting import RecordRedactor, Rules, load_rules
 from replay.capture.writing.status import Status
-from replay.model import Ended, Gap, Opened, ParityError, Record, Statistics
-from replay.redact import Redactor
+from replay.model import Attachment, Ended, Gap, Opened, ParityError, Record, Statistics, WorkspaceChange
+from replay.redact import RecordRedactor, Redactor, Rules, load_rules
 from replay.routes import match
 
 TICK_SECONDS: Final = 0.25
+IDLE_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Writer:
         self._tickets: dict[int, Numbered] = {}
         self._ticket = 0
         self._ticked = 0.0
+        self._idled = 0.0
         self._stopping = ""
         self.done = False
         self.sealed = False
@@ -84,7 +87,8 @@ class Writer:
         if now - self._ticked < TICK_SECONDS or self._journal is None or self._beside is None or self.done:
             return
         self._ticked = now
-        if self._redactor is not None:
+        if self._redactor is not None and now - self._idled >= IDLE_SECONDS:
+            self._idled = now
             self._write_all(self._redactor.idle())
         self._journal.tick()
         self._beside.tick()
@@ -105,7 +109,7 @@ class Writer:
         if config.redact:
             try:
                 rules = load_rules(Path(config.rules)) if config.rules else Rules()
-                redactor = Redactor(load_key(Path(config.key_path)))
+                redactor = Redactor(load_key(Path(config.key_path)), rules)
             except ParityError as error:
                 self._alarm(f"{error}; nothing is recorded")
                 self.done = True
@@ -152,7 +156,7 @@ class Writer:
             logger.exception("parity: a record could not be redacted")
             self._alarm(f"a record could not be redacted ({error!r}); it is counted as a gap")
             clean = stand_ins(record, "could not be redacted")
-        self._write_all(clean)
+        self._write_all(map(with_own_digest, clean))
 
     def _write_all(self, records: Iterable[Record]) -> None:
         assert self._journal is not None
@@ -199,6 +203,13 @@ class Writer:
     def _alarm(self, text: str) -> None:
         self._status.trouble(text)
         self._say({"alarm": text})
+
+
+def with_own_digest(record: Record) -> Record:
+    """Name a file's content as it stands in its record: a digest of what stood there before would tell a weak secret."""
+    if isinstance(record, WorkspaceChange | Attachment) and record.redactions and record.content is not None:
+        return replace(record, digest=hashlib.sha256(record.content).hexdigest())
+    return record
 
 
 def route_of(opened: Opened) -> str:

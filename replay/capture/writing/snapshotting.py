@@ -1,143 +1,107 @@
-"""One run of the process that takes a snapshot: started, listened to, ended where it takes too long."""
+"""One snapshot on its way: wanted, begun when its first event number has come, ended where it takes too long."""
 
-import json
-import os
-import subprocess
-import sys
+import selectors
 import time
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Literal
 
 from replay.archive import ArchiveWriter
+from replay.capture.snapshots import SnapshotOrder, SnapshotProcess, SnapshotResult
 from replay.capture.writing.configuration import Configuration
-from replay.model import SnapshotRecord
+from replay.model import ParityError, SnapshotRecord
 
-_COMMAND: Final = ("-P", "-m", "replay.capture.snapshots")
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a snapshot's process made."""
-
-    draft: Path
-    """The packed file."""
-    result: Mapping[str, Any]
+type Occasion = Literal["start", "rotation", "seal"]
 
 
 class SnapshotRun:
-    """
-    A snapshot on its way: made when it is wanted, begun when its first event number has come.
+    """Takes one snapshot for the archive of *writer*, in a process of its own."""
 
-    *folder* is the archive's, *writer* names the file.
-    """
-
-    def __init__(self, config: Configuration, occasion: str, folder: Path, writer: ArchiveWriter) -> None:
-        self.folder = folder
+    def __init__(self, config: Configuration, occasion: Occasion, writer: ArchiveWriter) -> None:
+        self.folder = writer.path
+        """The archive that it is for."""
         self.event_before: int | None = None
         self.over = False
-        self._config = config
         self._occasion = occasion
-        self._name = writer.next_snapshot_name()
-        self._archive_id = writer.archive_id
-        self._draft = folder / self._name
-        self._process: subprocess.Popen[bytes] | None = None
-        self._heard = b""
+        self._seconds = config.snapshot_seconds
+        self._file = writer.path / writer.next_snapshot_name()
+        self._order = SnapshotOrder(
+            workspace=Path(config.workspace),
+            destination=self._file,
+            archive_id=writer.archive_id,
+            recipients=config.recipients,
+            redaction_key=Path(config.key_path) if config.redact else None,
+            rules=Path(config.rules) if config.rules else None,
+        )
+        self._process: SnapshotProcess | None = None
+        self._failed = ""
         self._at = 0.0
         self._until = 0.0
-        self._failed = ""
 
-    @property
-    def descriptor(self) -> int | None:
-        """Where to hear of it; None while it does not run."""
-        return self._process.stdout.fileno() if self._process is not None and self._process.stdout is not None else None
-
-    def begin(self, event: int) -> None:
-        """Start the process."""
+    def begin(self, event: int, selector: selectors.BaseSelector) -> None:
+        """Start the process, and have its answer waited for."""
         self.event_before = event
         self._at = time.time()
-        self._until = time.monotonic() + self._config.snapshot_seconds
-        job = {
-            "workspace": self._config.workspace,
-            "destination": str(self._draft),
-            "archive_id": self._archive_id,
-            "recipients": [key.hex() for key in self._config.recipients],
-            "redaction_key": self._config.key_path if self._config.redact else None,
-            "rules": self._config.rules or None,
-        }
+        self._until = time.monotonic() + self._seconds
         try:
-            self._process = subprocess.Popen([sys.executable, *_COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            # it ends when this pipe does: left open, it is the sign that we live
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
-            os.set_blocking(self._process.stdout.fileno(), False)
-        except OSError as error:
-            self._failed = f"its process can't be started: {error}"
+            self._process = SnapshotProcess.start(self._order)
+        except ParityError as error:
+            self._failed = str(error)
+            return
+        selector.register(self._process, selectors.EVENT_READ)
 
-    def hear(self) -> bool:
-        """Take what it said; False where it has closed its mouth."""
-        if self.descriptor is None:
-            return False
+    def is_at(self, descriptor: int) -> bool:
+        """Whether this is where its answer is waited for."""
+        return self._process is not None and self._process.fileno() == descriptor
+
+    def collect(self, selector: selectors.BaseSelector) -> SnapshotResult | str:
+        """Give what was taken, or why nothing was; an answer must have come."""
+        process = self._let_go(selector)
         try:
-            data = os.read(self.descriptor, 1 << 20)
-        except BlockingIOError:
-            return True
-        self._heard += data
-        return bool(data)
+            return process.collect() if process is not None else self._failed
+        except ParityError as error:
+            return str(error)
 
-    def look(self) -> Taken | str | None:
-        """Give what it made, or why it made nothing; None while it is at it."""
+    def look(self, selector: selectors.BaseSelector) -> str:
+        """Give why nothing was taken and nothing will be; empty while there is hope."""
+        if not self._failed and time.monotonic() > self._until:
+            self._failed = f"no snapshot of {self._order.workspace}: not done within {self._seconds:g} s"
         if self._failed:
-            return self._failed
-        assert self._process is not None
-        if time.monotonic() > self._until:
-            return f"not done within {self._config.snapshot_seconds:g} s"
-        if self._process.poll() is None:
-            return None
-        os.set_blocking(self._process.stdout.fileno(), True)  # type: ignore[union-attr]
-        while self.hear():
-            pass
-        try:
-            result = json.loads(self._heard.split(b"\n", 1)[0])
-        except ValueError:
-            return f"its process ended with {self._process.returncode} and said nothing"
-        return str(result["error"]) if "error" in result else Taken(self._draft, result)
+            self.close(selector)
+        return self._failed
 
-    def record(self, taken: Taken, event_after: int) -> SnapshotRecord:
+    def record(self, taken: SnapshotResult, event_after: int) -> SnapshotRecord:
         """Say what was taken."""
         assert self.event_before is not None
-        result = taken.result
         return SnapshotRecord(
-            file=self._name,
+            file=self._file.name,
             event_before=self.event_before,
             event_after=event_after,
-            workspace=self._config.workspace,
-            files=result["files"],
-            bytes=result["bytes"],
-            digest=result["digest"],
-            left_out=tuple(result["left_out"]),
-            taken_at=cast("Literal['start', 'rotation', 'seal']", self._occasion),
+            workspace=str(self._order.workspace),
+            files=taken.files,
+            bytes=taken.bytes,
+            digest=taken.digest,
+            left_out=taken.left_out,
+            taken_at=self._occasion,
             at=self._at,
-            duration_ms=float(result["duration_ms"]),
-            changed_meanwhile=tuple(result["changed_meanwhile"]),
-            replaced=dict(result["replaced"]),
+            duration_ms=taken.duration_ms,
+            changed_meanwhile=taken.changed_meanwhile,
+            replaced=taken.replaced,
+            machine_id=taken.machine_id,
         )
 
-    def close(self) -> None:
-        """Let go of the process; one that still runs is ended."""
-        self.over = True
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-            self._draft.unlink(missing_ok=True)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+    def discard(self) -> None:
+        """Take away the file, which belongs to no archive any more."""
+        self._file.unlink(missing_ok=True)
+
+    def close(self, selector: selectors.BaseSelector) -> None:
+        """End the process; what it had made is taken away."""
+        process = self._let_go(selector)
+        if process is not None:
+            process.stop()
+            self.discard()
+
+    def _let_go(self, selector: selectors.BaseSelector) -> SnapshotProcess | None:
+        process, self._process, self.over = self._process, None, True
+        if process is not None:
+            selector.unregister(process)
+        return process
