@@ -87,6 +87,7 @@ class Way:
         """Ask some without measuring, large answers only where they are measured: they would be shed."""
         for target in [SIZES[size] for size in SIZES if size == "2 kB" or self.proxy.name in SATURATED[size]]:
             self.requests += saturate(self.links, ask(target, self.proxy.port), WARM_UP_S)[0]
+            self.proxy.place()
         self.proxy.settle()
 
     def saturate(self, size: str, seconds: float) -> None:
