@@ -71,7 +71,7 @@ _ADDED_IN_1: Final[Mapping[str, Content]] = {
     "segment": {"previous": "", "snapshot": None},
     "chunks": {"side": "response"},
     "exchange": {"request_streamed": False},
-    "snapshot": {"taken_at": "start", "at": 0.0, "duration_ms": 0.0, "changed_meanwhile": [], "replaced": {}},
+    "snapshot": {"taken_at": "start", "at": 0.0, "duration_ms": 0.0, "changed_meanwhile": [], "replaced": {}, "machine_id": ""},
     "workspace": {"modified_at": None, "redactions": [], "note": ""},
     "attachment": {"redactions": [], "note": ""},
     "end": {"cut": False},

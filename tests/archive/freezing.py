@@ -5,6 +5,7 @@ Make the frozen samples of the newest format: `python -m tests.archive.freezing 
 the key in `v1.key`. Once a format is frozen they are never made again.
 """
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -43,6 +44,10 @@ _ASKED: Final = ((b"Host", b"127.0.0.1:3850"), (b"Accept", b"*/*"), (b"X-Twice",
 _ANSWERED: Final = ((b"Content-Type", b"application/json"), (b"Date", b"Mon, 23 Nov 2026 12:00:00 GMT"))
 _EVENTS: Final = Response(b"HTTP/1.1", 200, b"OK", ((b"Content-Type", b"text/event-stream"),), None)
 _BIG: Final = bytes(range(256)) * 1200
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def first_records() -> list[Record]:
@@ -103,10 +108,17 @@ def second_records() -> list[Record]:
         Gap(GapReason.CUT, event=19, exchange=5, detail="the recorder was stopped"),
         Gap(GapReason.SHED, event=20, count=3, detail="the writer was behind"),
         WorkspaceChange(
-            23, AT + 7, "memory/2026-11-23.md", "0" * 64, b"- likes coffee\n", AT + 6.9, (Redaction("content", 2, 5, "token"),), "x"
+            23,
+            AT + 7,
+            "memory/2026-11-23.md",
+            _digest(b"- likes coffee\n"),
+            b"- likes coffee\n",
+            AT + 6.9,
+            (Redaction("content", 2, 5, "token"),),
+            "x",
         ),
         WorkspaceChange(24, AT + 7, "memory/gone.md", None, None),
-        Attachment(25, 5, "/home/someone/transcript.jsonl", "1" * 64, b"{}\n", (Redaction("content", 0, 2, "token"),), "x"),
+        Attachment(25, 5, "/home/someone/transcript.jsonl", _digest(b"{}\n"), b"{}\n", (Redaction("content", 0, 2, "token"),), "x"),
         Attachment(26, 5, "/etc/passwd", None, None, note="outside the allowed roots"),
         Statistics(AT + 8, {"exchanges": 5.0, "hook_p99_us": 81.5}),
         Binding("uuid", "a", "b", 1, "$.id"),
@@ -138,6 +150,7 @@ def freeze(path: Path, recipients: tuple[bytes, ...]) -> None:
             duration_ms=12.5,
             changed_meanwhile=("memory/2026-11-23.md",),
             replaced={"bearer": 1},
+            machine_id="0123456789abcdef0123456789abcdef",
         )
         writer.adopt_snapshot(record, path / name)
         for records in (first_records(), second_records()):

@@ -15,8 +15,8 @@ RECORDINGS = Path(__file__).parents[2] / "recordings"
 KEYS = Path(__file__).parent / "v1.key"
 _BIG = bytes(range(256)) * 1200
 _DIGESTS = {
-    "v1.parity": "aed2e71327cfcee0d541019787b9b5372b41a5290fa90e1e51bf2421a431de96",
-    "v1-encrypted.parity": "9ab2233d5ba65b65b08350de8e73c8dc4b9fc2accad704b13efdf4a87c47a6fd",
+    "v1.parity": "94757a71ae434bf118c3a95291dce8e0f0f47e49cba6dc0117bba839ddda6cec",
+    "v1-encrypted.parity": "15b2179a997c89c68b9bc5d54c95b2f778877cc923ccbaf3a730d09142751245",
 }
 
 
