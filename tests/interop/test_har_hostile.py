@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from replay.archive import ArchiveWriter, read, verify
-from replay.interop.har import export_har, import_har
+from replay.interop.har import export_har, import_har, reading
+from replay.interop.har.source import read_har_file
 from replay.interop.records import order_records
 from replay.model import Chunk, Connection, Exchange, ParityError, Redaction, Request, Response, UsageError
 
@@ -115,10 +116,16 @@ def test_every_value_replaced_by_odd_ones(tmp_path: Path, own: dict[str, Any]) -
     wholes: list[Any] = [{"log": {"version": "1.2", "entries": [FOREIGN]}}, own]
     changes = ((whole, path, odd) for whole in wholes for path in places(whole) for odd in ODD)
     for number, (whole, path, odd) in enumerate(changes):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        said = attempt(folder, json.dumps(put(whole, path, odd)).encode())
-        assert not said or "log" in said or "the file" in said, said
+        (tmp_path / "in.har").write_bytes(json.dumps(put(whole, path, odd)).encode())
+        try:
+            reading._read(read_har_file(tmp_path / "in.har"), None)
+        except ParityError as error:
+            assert "log" in str(error) or "the file" in str(error)  # noqa: PT017 (it may as well be taken)
+            continue
+        if number % 29 == 0:  # to the disk and back only now and then: that takes a hundred times as long
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            attempt(folder, (tmp_path / "in.har").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=st.lists(JSON, max_size=3))
 def test_any_json(tmp_path_factory: pytest.TempPathFactory, entries: list[Any]) -> None:
     """Any JSON as entries: an archive that verifies, or our error."""
