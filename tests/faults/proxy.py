@@ -57,6 +57,13 @@ class Proxy:
         """Say how much memory mitmdump itself holds."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def waited_s(self) -> float:
+        """Say for how long mitmdump has been ready to run and had no processor, all in all; 0.0 where the system does not count it."""
+        try:
+            return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except OSError:
+            return 0.0
+
     async def wait_for(self, pattern: str, bound_s: float) -> bool:
         """Wait until the output matches; False where it does not in time."""
         return await happens(lambda: re.search(pattern, self.output) is not None, bound_s)
