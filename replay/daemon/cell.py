@@ -104,13 +104,16 @@ def run_cell(
     visible: Sequence[Path] = (),
     writable: Sequence[Path] = (),
     player_timeout_s: float | None = None,
+    machine_id: str = "",
 ) -> CellReport:
     """
     Start a daemon on a fresh copy of `state`, run `player` (with the path of the facts as its last argument), stop the daemon.
 
     In a namespace cell the player sees the host's files read-only; `visible` names files or directories that lie in a place which the
     cell hides (`/tmp`, `/run`), `writable` those (existing directories) into which it writes. Everything else of this run goes to a
-    new directory in `scratch`. What the player prints goes to standard error. Call it from a thread that lives as long as the cell.
+    new directory in `scratch`. There a daemon also finds `machine_id` as the machine's, where one is given: a snapshot's store of secrets is
+    sealed for one that exists nowhere else. What the player prints goes to standard error. Call it from a thread that lives as long as the
+    cell.
 
     Raises: UsageError for a state that is no directory; DaemonError where the cell can't be made, a companion or the daemon dies at
     the start or is not ready in time (with the end of its log), or the player is not done in time. A daemon that dies under the
@@ -132,6 +135,7 @@ def run_cell(
         directory=directory,
         visible=visible,
         writable=writable,
+        machine_id=machine_id,
     )
     orders_file = directory / "orders.json"
     orders.write(orders_file)

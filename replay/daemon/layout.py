@@ -20,6 +20,8 @@ from replay.workspace.tokens import make_auth_secret
 _STAND_IN: Final = """#!/bin/sh
 echo "{name}: a stand-in in a replay cell"
 """
+MACHINE_ID_FILE: Final = "/etc/machine-id"
+"""Where a daemon looks first for what opens its store of secrets."""
 
 
 def lay_out(
@@ -34,9 +36,12 @@ def lay_out(
     directory: Path,
     visible: Sequence[Path],
     writable: Sequence[Path],
+    machine_id: str = "",
 ) -> Orders:
     """
     Fill a cell's directory and settle everything that its first process needs to know.
+
+    *machine_id* is the one that a daemon shall find in a namespace cell; empty: the host's.
 
     Raises: UsageError where a path of the description or of the caller is not there; DaemonError where a fixed port is taken.
     """
@@ -51,6 +56,8 @@ def lay_out(
     placed = [Placed(str(own_workspace), workspace, writable=True)]
     if own_home is not None:
         placed.append(Placed(str(own_home), home, writable=True))
+    if inside and machine_id and not any(mount.target == MACHINE_ID_FILE for mount in spec.mounts):
+        placed.append(_machine_id(directory, machine_id))
     mounted, unmounted = _mounts(spec, directory, inside=inside, home=own_home)
     if not inside:
         notes.append("mapped cell: the way out is not blocked, and the host's files are not protected")
@@ -58,6 +65,8 @@ def lay_out(
             notes.append(f"mapped cell: the workspace is at {workspace}, recorded at {wanted}")
         if port != recorded_port:
             notes.append(f"mapped cell: the port is {port}, recorded {recorded_port}")
+        if machine_id:
+            notes.append("mapped cell: the machine id is the host's, and a store of secrets that was sealed for the snapshot's stays closed")
         notes += [f"mapped cell: nothing is mounted at {target}" for target in unmounted]
     make_auth_secret(own_workspace / spec.auth_secret)
     values = {"python": sys.executable, "workspace": workspace, "home": home, "host": spec.host, "port": str(port)}
@@ -151,6 +160,14 @@ def _home(spec: DaemonSpec, directory: Path, *, inside: bool) -> tuple[str, Path
     own = directory / "home"
     own.mkdir(mode=0o700)
     return (spec.home if inside and spec.home is not None else str(own)), own
+
+
+def _machine_id(directory: Path, machine_id: str) -> Placed:
+    """Write the id to a file that a namespace cell shows in the place of the host's."""
+    own = directory / "machine-id"
+    own.write_text(f"{machine_id}\n", encoding="ascii")
+    own.chmod(0o444)
+    return Placed(str(own), MACHINE_ID_FILE, writable=False)
 
 
 def _mounts(spec: DaemonSpec, directory: Path, *, inside: bool, home: Path | None) -> tuple[list[Placed], list[str]]:

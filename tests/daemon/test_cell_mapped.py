@@ -34,12 +34,14 @@ def test_a_mapped_cell_says_what_it_can_not_do(bench: Any) -> None:
         bench.spec(mounts=(Mount(str(bench.state), "/nowhere/fixtures"),)),
         workspace="/tmp/ws-recorded",  # noqa: S108
         kind="mapped",
+        machine_id="5ca1ab1e0000c0ffee00cafe00f00d00",
     )
     assert report.notes == tuple(report.facts["notes"])
     assert [note.split(": ", 1)[1] for note in report.notes] == [
         "the way out is not blocked, and the host's files are not protected",
         f"the workspace is at {report.workspace}, recorded at /tmp/ws-recorded",
         f"the port is {report.facts['port']}, recorded 3850",
+        "the machine id is the host's, and a store of secrets that was sealed for the snapshot's stays closed",
         "nothing is mounted at /nowhere/fixtures",
     ]
 

@@ -214,6 +214,24 @@ def test_the_cell_gets_a_secret_of_its_own(bench: Any) -> None:
     assert (bench.state / ".daemon" / "auth-secret").read_bytes() == b"production"
 
 
+def test_a_snapshots_machine_id_stands_for_the_hosts(bench: Any) -> None:
+    """A daemon finds the machine id that its store of secrets was sealed for where the host has its own, which stays as it was."""
+    host = Path("/etc/machine-id")
+    before = host.read_bytes() if host.exists() else None
+    bench.run(bench.spec(), "seen['id'] = open('/etc/machine-id').read()", machine_id="5ca1ab1e0000c0ffee00cafe00f00d00")
+    assert bench.seen() == {"id": "5ca1ab1e0000c0ffee00cafe00f00d00\n"}
+    assert (host.read_bytes() if host.exists() else None) == before
+
+
+def test_a_description_may_have_a_machine_id_of_its_own(bench: Any) -> None:
+    """A file that a description mounts at the machine id's place comes before the snapshot's."""
+    own = bench.folder / "own-id"
+    own.write_text("described\n")
+    spec = bench.spec(mounts=(Mount(str(own), "/etc/machine-id", copy=True),))
+    bench.run(spec, "seen['id'] = open('/etc/machine-id').read()", machine_id="5ca1ab1e0000c0ffee00cafe00f00d00")
+    assert bench.seen() == {"id": "described\n"}
+
+
 def test_companions_start_in_order_and_before_the_daemon(bench: Any) -> None:
     """A companion is waited for by port or path before the next starts, and the daemon comes last."""
     order = bench.folder / "out" / "order"
