@@ -223,11 +223,17 @@ def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scr
             recorded_port=_recorded_port(recorded),
             visible=[order.archive.absolute(), job.absolute(), *_code()],
             writable=[outbox],
+            machine_id=_machine_id(recorded, order),
         )
     finally:
         if written.exists():
             _bring_out(written, order.observed)
     return _result(recorded, order, report.player_exit, report)
+
+
+def _machine_id(recorded: Archive, order: Order) -> str:
+    """Give what opens the store of secrets of the state; empty where that is the host's own or there is none."""
+    return "" if order.state is not None else recorded.snapshots()[0].machine_id
 
 
 def _bring_out(written: Path, observed: Path) -> None:
