@@ -94,16 +94,20 @@ def _runs(data: bytes) -> Iterator[tuple[int, int]]:
         end = classes.find(b" ", at)
         end = len(data) if end < 0 else end
         start = at
+        piece = data[at:end]
+        if not piece.strip(_HEX):
+            # mostly a digest; text in hexadecimal has no other first digits
+            if piece[0] in b"234567" and len(piece) % 2 == 0 and not piece[::2].strip(b"234567"):
+                yield at, end
+            at = classes.find(_RUN, end)
+            continue
         before = data[at - 1 : at]
         if before == b"\\":
             # the letter of an escape, not of the run
-            start += 5 if data.startswith(b"u", at) else 1
+            start += 5 if piece[:1] == b"u" else 1
         elif before == b"%":
             start += 2
-        if not data[start:end].strip(_HEX):
-            if (end - start) % 2 == 0 and not data[start:end:2].strip(b"234567"):
-                yield start, end
-        elif _reads(data, start) or (before and before in b"+/_-" and _reads(data, start := _begin(data, start))):
+        if _reads(data, start) or (before and before in b"+/_-" and _reads(data, start := _begin(data, start))):
             match = _STANDARD.match(data, start)
             assert match is not None
             end = max(match.end(), end)

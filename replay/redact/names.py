@@ -58,7 +58,8 @@ _TAIL: Final = rb"(\\{0,63}[\"']|)[ \t]{0,8}([:=])(?![:=])>?[ \t]{0,8}"
 _ROOTS: Final = (
     (b"pass", "password", re.compile(rb"pass(?:word|wd|phrase|code)" + _TAIL)),
     (b"secret", "secret", re.compile(rb"secret" + _TAIL)),
-    (b"k", "token", re.compile(rb"k(?:(?<=tok)en|ey(?:-?hash)?)" + _TAIL)),
+    # the commonest key of all is no secret: it is ruled out here, where that is cheap
+    (b"k", "token", re.compile(rb"k(?:(?<=tok)en|ey(?<!sessionkey)(?<!session-key)(?:-?hash)?)" + _TAIL)),
     (b"z", "authorization", re.compile(rb"authorization" + _TAIL)),
 )
 _NAME: Final = re.compile(rb"[a-z0-9-]*\Z")
@@ -145,10 +146,16 @@ def _find_root(data: bytes, folded: bytes, key: bytes, root: tuple[str, re.Patte
         if match.start() < end:
             continue
         from_ = max(0, match.start() - _WINDOW_BYTES)
-        window = (b"\x00" if from_ == 0 else b"") + folded[from_ : match.start(1)]
+        quoting = match[1]
+        window = folded[from_ : match.start(1)]
+        if quoting:
+            # cut to the name alone, which keeps coming back
+            window = window[window.rfind(quoting[-1:]) + 1 :]
+        elif from_ == 0:
+            window = b"\x00" + window
         if not _judge(window, kept):
             continue
-        found = _value(data, match.end(), window, quoted=bool(match[1]), equals=match[2] == b"=", kind=kind, key=key)
+        found = _value(data, match.end(), window, quoted=bool(quoting), equals=match[2] == b"=", kind=kind, key=key)
         if found:
             edits.extend(found)
             end = found[-1].end

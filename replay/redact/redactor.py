@@ -1,8 +1,11 @@
 """The redactor: where to look, in which order, and what was replaced."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import accumulate
+from typing import Final
 
 from replay.model import Header, Redaction, Request, Response
 from replay.redact.compressed import Decoded, UnreadError, decode_body, encode_body
@@ -14,7 +17,9 @@ from replay.redact.rules import Rules
 from replay.redact.tables import REQUEST_FIELDS, RESPONSE_FIELDS, RPC_NAMES, RPC_ROUTE
 from replay.redact.text import Texts
 
-NO_RULES = Rules()
+NO_RULES: Final = Rules()
+_SEEN_MAX: Final = 512
+_SEEN_VALUE_MAX_BYTES: Final = 4096
 
 
 class Redactor:
@@ -22,7 +27,7 @@ class Redactor:
     Replaces secrets by placeholders under one key.
 
     The key (16 to 64 bytes) belongs to an installation and is stored nowhere in an archive; `key_id` may be. *rules* are the operator's own.
-    All methods are pure: redacting twice gives the same bytes, and spans that already hold placeholders are declared again. Lengths never
+    Redacting twice gives the same bytes, and spans that already hold placeholders are declared again. Lengths never
     change but for a compressed body that does not fit (declared as `recompressed` over the whole body).
     A route is given by its name, such as `POST /api/auth/login`.
     """
@@ -34,6 +39,8 @@ class Redactor:
         self.key_id = hashlib.blake2b(b"key id", key=key, digest_size=6).hexdigest()
         self.rules = rules
         self._plain = Texts(key)
+        self._seen: dict[tuple[bytes, bytes], tuple[bytes, tuple[Redaction, ...]]] = {}
+        """Headers that were looked at: a client sends the same ones with every request."""
 
     # --- whole messages ---
 
@@ -162,23 +169,43 @@ class Redactor:
         if not headers:
             return headers, ()
         ruled = bool(self.rules.rules)
-        # one look at all of them together: most messages hold nothing
-        if not ruled and not any(header_role(name) for name, _ in headers) and not self._plain.find(b"\n".join([value for _, value in headers])):
-            return headers, ()
-        out: list[Header] = []
-        redactions: list[Redaction] = []
         place = where.replace("trailer", "header")
-        own, kept = (self.rules.names(place, route), self.rules.kept_names(place, route)) if ruled else (frozenset(), frozenset())
-        for index, (name, value) in enumerate(headers):
+        if ruled:
+            wanted = list(range(len(headers)))
+            own, kept = self.rules.names(place, route), self.rules.kept_names(place, route)
+        else:
+            # one look at all of them together: most hold nothing
+            wanted = self._suspected(headers)
+            own = kept = frozenset()
+        redactions: list[Redaction] = []
+        out = list(headers)
+        for index in wanted:
+            name, value = headers[index]
+            known = None if ruled else self._seen.get((name, value))
+            if known is None:
 
-            def find(data: bytes, name: bytes = name) -> list[Edit]:
-                named = self.rules.find_own_header(name, data, own, kept, self._key) if ruled else None
-                return merge_edits(find_header(name, data, key=self._key) if named is None else named, self._plain.find(data))
+                def find(data: bytes, name: bytes = name) -> list[Edit]:
+                    named = self.rules.find_own_header(name, data, own, kept, self._key) if ruled else None
+                    return merge_edits(find_header(name, data, key=self._key) if named is None else named, self._plain.find(data))
 
-            clean, spans = self._pass(f"{where}:{index}", value, find, place, route)
-            out.append((name, clean))
-            redactions.extend(spans)
+                known = self._pass("", value, find, place, route)
+                if not ruled and len(value) < _SEEN_VALUE_MAX_BYTES:
+                    if len(self._seen) >= _SEEN_MAX:
+                        self._seen.clear()
+                    self._seen[name, value] = known
+            clean, spans = known
+            out[index] = (name, clean)
+            redactions.extend(replace(span, where=f"{where}:{index}") for span in spans)
         return (tuple(out), tuple(redactions)) if redactions else (headers, ())
+
+    def _suspected(self, headers: tuple[Header, ...]) -> list[int]:
+        """Give which headers may hold a secret: by their name, or by a look at all values together."""
+        found = self._plain.find(b"\n".join([value for _, value in headers]))
+        wanted = {index for index, (name, _) in enumerate(headers) if header_role(name)}
+        if found:
+            ends = list(accumulate(len(value) + 1 for _, value in headers))
+            wanted.update(index for edit in found for index in range(bisect_right(ends, edit.start), bisect_right(ends, edit.end - 1) + 1))
+        return sorted(index for index in wanted if index < len(headers))
 
     def _pass(self, where: str, data: bytes, find: Find, place: str = "anywhere", route: str = "") -> tuple[bytes, tuple[Redaction, ...]]:
         """Replace what *find* and the own rules find, until nothing is left, and declare it."""

@@ -68,7 +68,7 @@ def find_open_key(data: bytes) -> int:
 
 def _tokens(data: bytes, folded: bytes) -> Spans:
     """Find API keys and signed tokens: two parts as the daemon makes them, three of a JWT, five of an encrypted one."""
-    if b"sig-sk-" in folded:
+    if b"sk-" in folded:
         for match in API_KEY.finditer(data):
             yield "api-key", match.start(), match.end()
     at = data.find(b"eyJ") if holds_rare(data, b"J", 2, (b"eyJ",)) else -1
