@@ -33,7 +33,8 @@ from typing import Any, Final
 from replay.capture.frames import CONFIG, Buffer, Message, pack, size_of
 from replay.capture.shedding import Shedding, Step, Thresholds
 
-GATHER_SECONDS: Final = 0.01
+GATHER_SECONDS: Final = 0.05
+"""Waking the writer for every request would cost it half as much again."""
 BATCH_BYTES: Final = 256 * 1024
 """From here on a batch goes at once."""
 PIPE_BYTES: Final = 1 << 20

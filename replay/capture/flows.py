@@ -52,7 +52,9 @@ def look_at(fields: Sequence[Header]) -> tuple[bytes, int | None, bool]:
 def target_of(flow: http.HTTPFlow) -> bytes:
     """Give the request's target as it stood in its line."""
     data = flow.request.data
-    return data.scheme + b"://" + data.authority + data.path if data.authority else data.path
+    if not data.authority:
+        return data.path
+    return data.scheme + b"://" + data.authority + data.path if data.scheme else data.authority
 
 
 def needs_fresh_connection(flow: http.HTTPFlow) -> bool:

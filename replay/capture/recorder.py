@@ -54,6 +54,7 @@ SEAL_SECONDS = 30.0
 """How long the end of the proxy waits for the writer, beside the time that a last snapshot may take."""
 MITMPROXY_TIMEOUT_SECONDS = 600
 SILENCE_SECONDS_MAX = 7 * 24 * 3600
+BROKE_DOWN = "mitmproxy broke down over it (trailers?)"
 TAKES_AS_FINAL = "mitmproxy takes a 1xx answer for the final one"
 RESTART_SECONDS_MIN = 0.5
 RESTART_SECONDS_MAX = 60.0
@@ -251,6 +252,8 @@ class Recorder:
             except Exception as error:
                 logger.exception("parity: an open exchange could not be ended")
                 self.count_failure("done", error, opened.flow)
+        # a timer that is still to come must not end one of them again
+        self._open.clear()
         self._say_left_out()
         self._say_statistics()
         self.stopped = True
@@ -383,9 +386,9 @@ class Recorder:
     @_guarded
     def client_disconnected(self, client: Client) -> None:
         """End, a little later, what stays open of a connection that is gone: mitmproxy breaks down over some requests (those with trailers)."""
-        self._refusals.cut.discard(client.peername)
         if any(opened.flow.client_conn.id == client.id for opened in self._open.values()):
             asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._end_abandoned, client.id)
+        asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._refusals.forget, client.peername)
 
     @_guarded
     def websocket_start(self, _: http.HTTPFlow) -> None:
@@ -484,7 +487,9 @@ class Recorder:
             # whatever the client got here, it was the proxy's and not the daemon's
             answer = error or "the proxy answered by itself"
             end = end_of(error or "", requested=opened.requested, answered=False)
-        if error is not None and flow.client_conn.peername in self._refusals.cut:
+        if error is not None and flow.client_conn.peername in self._refusals.crashed:
+            end, note = EndReason.PROXY_ERROR, BROKE_DOWN
+        elif error is not None and flow.client_conn.peername in self._refusals.cut:
             end, note = EndReason.PROXY_ERROR, f"mitmproxy closed the connection: silent for {self._master.options.tcp_timeout} s"
         at = flow.error.timestamp if flow.error else flow.response.timestamp_end if flow.response else None
         self._hand_end(opened, end, answer, at or time.time(), note)
@@ -556,7 +561,7 @@ class Recorder:
             if opened.answered:
                 opened.note = "the answer came before the request was whole, and the client sent no more of it"
             try:
-                self._end(opened.flow, None if opened.answered else "the proxy broke down over it, and the client left")
+                self._end(opened.flow, None if opened.answered else BROKE_DOWN)
             except Exception as error:
                 logger.exception("parity: an exchange could not be ended")
                 self.count_failure("client_disconnected", error, opened.flow)
@@ -644,6 +649,9 @@ class Recorder:
             self._say_step()
         if self._feed.step < Step.EVERYTHING:
             self._say_left_out()
+        for opened in list(self._open.values()) if self._refusals.crashed else ():
+            if opened.flow.client_conn.peername in self._refusals.crashed:
+                self._end_abandoned(opened.flow.client_conn.id)
         now = time.monotonic()
         if now - self._statistics_at >= STATISTICS_SECONDS:
             self._statistics_at = now

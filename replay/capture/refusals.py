@@ -16,16 +16,19 @@ _BEGINNINGS: Final = (
 _INSIDE: Final = (": Bad HTTP request line: ", ": Invalid header line: ")
 MALFORMED: Final = "requests with a malformed head, which mitmproxy refused"
 _CUT: Final = "Closing connection due to inactivity"
+_CRASHED: Final = "mitmproxy has crashed!"
+_KEPT_MAX: Final = 10_000
 
 
 class Refusals(logging.Handler):
-    """Counts what was refused, and knows the clients that mitmproxy cut off because nothing was said for too long."""
+    """Counts what was refused, and knows the clients that mitmproxy cut off for their silence, or broke down over."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self._counts: Counter[str] = Counter()
         self.cut: set[Any] = set()
-        """Addresses of clients."""
+        self.crashed: set[Any] = set()
+        """Over whose traffic mitmproxy broke down; both are addresses of clients."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Look at one line; must neither raise nor log."""
@@ -33,14 +36,22 @@ class Refusals(logging.Handler):
         if not isinstance(text, str):
             return
         if text.startswith(_CUT):
-            if len(self.cut) < 10_000:
+            if len(self.cut) < _KEPT_MAX:
                 self.cut.add(getattr(record, "client", None))
+        elif text.startswith(_CRASHED):
+            if len(self.crashed) < _KEPT_MAX:
+                self.crashed.add(getattr(record, "client", None))
         elif any(words in text[:200] for words in _INSIDE):
             self._counts[MALFORMED] += 1
         else:
             for beginning, kind in _BEGINNINGS:
                 if text.startswith(beginning):
                     self._counts[kind] += 1
+
+    def forget(self, client: Any) -> None:
+        """Let go of a client that is gone: its address may be another's next."""
+        self.cut.discard(client)
+        self.crashed.discard(client)
 
     def take(self) -> dict[str, int]:
         """Give the counts since they were last taken, by kind in words."""
