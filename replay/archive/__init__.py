@@ -20,6 +20,7 @@ Where recipients are given, every block is encrypted to them, and the snapshots 
     rotating                  other recipients, same blocks
     manifest, retention       manifest.json, what was dropped      joining, counts           records → exchanges, gaps, counts
     packing, snapshots        a folder → tar.zst[.enc]             verification, numbering   what is wrong with an archive
+    sealed, sharing           other files, encrypted alike; what a reader is handed
     losses                    failed writes → gaps                 extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
 
 A gap of reason `not written` or `shed` accounts for as many event numbers as it counts, from its event on. An exchange that a `not written`
@@ -35,6 +36,8 @@ from replay.archive.manifest import Dropped
 from replay.archive.packing import Packed, pack_snapshot
 from replay.archive.reading import Archive, CutError, is_archive, read
 from replay.archive.rotating import change_recipients, recipients_of
+from replay.archive.sealed import read_sealed, write_sealed
+from replay.archive.sharing import narrowed, public_keys
 from replay.archive.snapshots import SnapshotError
 from replay.archive.verification import LeftSecret, Verification, verify
 from replay.archive.writer import ArchiveWriter
@@ -62,9 +65,13 @@ __all__ = [
     "key_id",
     "load_key",
     "make_key",
+    "narrowed",
     "pack_snapshot",
+    "public_keys",
     "read",
+    "read_sealed",
     "recipients_of",
     "save_key",
     "verify",
+    "write_sealed",
 ]

@@ -30,7 +30,7 @@ from replay.archive.keyring import KEY_BYTES, Keyring, key_id
 from replay.archive.shapes import Mismatch, keep, shape_of
 from replay.model import ArchiveError
 
-type What = Literal["segment", "snapshot"]
+type What = Literal["segment", "snapshot", "file"]
 type Content = Holds | Literal["piece"]
 
 FRAME: Final = struct.Struct("<II")
@@ -99,7 +99,8 @@ class Cipher:
     """Seals and opens the blocks of one file."""
 
     def __init__(self, key: bytes, header: KeyHeader) -> None:
-        self._key = key
+        self.key = key
+        """The data key: opens this file, and nothing else."""
         self.header = header
         self._bound = f"signet-parity {header.what}\0{header.archive}\0{header.number}\0".encode()
 
@@ -108,7 +109,7 @@ class Cipher:
         from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as encrypt
 
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = encrypt(data, self._aside(number, holds, last=last), nonce, self._key)
+        sealed = encrypt(data, self._aside(number, holds, last=last), nonce, self.key)
         content = bytes((_CODES[holds], last)) + nonce + sealed
         return FRAME.pack(BLOCK_MAGIC, len(content)) + content
 
@@ -129,7 +130,7 @@ class Cipher:
         if holds is None or last > 1:
             raise ArchiveError(_DAMAGED)
         try:
-            data = decrypt(stored[start:], self._aside(number, holds, last=bool(last)), stored[start - _NONCE_BYTES : start], self._key)
+            data = decrypt(stored[start:], self._aside(number, holds, last=bool(last)), stored[start - _NONCE_BYTES : start], self.key)
         except CryptoError as error:
             raise ArchiveError(_DAMAGED) from error
         return Found(holds, bool(last), data)
@@ -234,6 +235,8 @@ def _data_key(header: KeyHeader, keyring: Keyring) -> bytes:
     from nacl.exceptions import CryptoError
 
     for sealed in header.keys:
+        if sealed.sealed in keyring.data_keys:
+            return keyring.data_keys[sealed.sealed]
         key = keyring.keys.get(sealed.id)
         if key is None or key.private is None:
             continue

@@ -48,14 +48,33 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Private keys, by id: what an archive may be opened with. Empty: only archives that are not encrypted."""
+    """What an archive may be opened with. Empty: only archives that are not encrypted."""
 
     keys: Mapping[str, Key] = field(default_factory=dict)
+    """Private keys, by id."""
+    data_keys: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    """Data keys of single files, by what each is where it is sealed: all that a process gets which is to read one archive only."""
 
     @classmethod
     def of(cls, keys: Iterable[Key]) -> Self:
         """Make one of keys; public ones open nothing and are left."""
         return cls({key.id: key for key in keys if key.private is not None})
+
+    def as_json(self) -> dict[str, str]:
+        """
+        Give the data keys as JSON, for a pipe to another process.
+
+        Raises:
+            ValueError: it holds a private key, which is for no other process.
+        """
+        if self.keys:
+            raise ValueError("a private key is never handed on")
+        return {sealed.hex(): key.hex() for sealed, key in self.data_keys.items()}
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, str]) -> Self:
+        """Make one of what `as_json` gave. Raises `ValueError` where it is something else."""
+        return cls(data_keys={bytes.fromhex(sealed): bytes.fromhex(key) for sealed, key in told.items()})
 
     @classmethod
     def load(cls, path: Path) -> Self:

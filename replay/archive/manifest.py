@@ -18,6 +18,8 @@ from replay.archive.shapes import Mismatch, shape_of
 from replay.model import ArchiveError
 
 NAME: Final = "manifest.json"
+RECIPIENT_KEYS: Final = "recipient_keys"
+"""The one fact that is this room's: the recipients' public keys, in hexadecimal, so that what is made of the archive can be for them too."""
 
 type Kind = Literal["recording", "observed"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind.__value__)

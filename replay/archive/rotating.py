@@ -13,8 +13,9 @@ from pathlib import Path
 
 from replay.archive.disk import Disk
 from replay.archive.encryption import open_cipher, read_header, recipient_ids, sealed_again
-from replay.archive.keyring import Keyring
-from replay.archive.manifest import NAME, Manifest, load
+from replay.archive.keyring import Keyring, key_id
+from replay.archive.manifest import NAME, RECIPIENT_KEYS, Manifest, load
+from replay.archive.sharing import named_keys
 from replay.model import ArchiveError
 
 _STEP_BYTES = 1 << 20
@@ -54,8 +55,10 @@ def change_recipients(path: Path, keys: Keyring, *, add: Sequence[bytes], drop: 
     # All headers are made before anything is written: a key that does not open one changes nothing.
     headers = {name: _new_header(path / name, keys, add, drop) for name in files}
     placed = {name: _replace_header(path / name, *header, disk) for name, header in headers.items()}
+    named = [public for public in dict.fromkeys([*named_keys(manifest.facts), *add]) if key_id(public) in left]
     manifest = replace(
         manifest,
+        facts={**manifest.facts, RECIPIENT_KEYS: [public.hex() for public in named]},
         recipients=left,
         segments=tuple(replace(part, bytes=placed[part.file][0], key_header=placed[part.file][1]) for part in manifest.segments),
         snapshots=tuple(replace(part, bytes=placed[part.file][0]) for part in manifest.snapshots),

@@ -115,7 +115,7 @@ class ArchiveWriter:
             kind=kind,
             started_at=time.time() if started_at is None else started_at,
             tool=_tool(),
-            facts=dict(facts),
+            facts={**facts, **({manifests.RECIPIENT_KEYS: [public.hex() for public in dict.fromkeys(recipients)]} if recipients else {})},
             recipients=recipient_ids(recipients),
         )
         manifest.render()

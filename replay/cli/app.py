@@ -1,9 +1,6 @@
 """The commands and their options. Each one calls a job and prints what it gives."""
 
 import datetime as dt
-import os
-import shlex
-import sys
 from contextlib import suppress
 from enum import StrEnum
 from importlib.metadata import version
@@ -13,7 +10,9 @@ from typing import Annotated, Final
 import typer
 
 from replay.cli.console import note, progress, say
+from replay.cli.keyring import KeysOption, find_keys
 from replay.cli.keys import keys_application
+from replay.cli.record import record
 from replay.model import UsageError
 
 application = typer.Typer(
@@ -88,21 +87,7 @@ def demo(
     raise typer.Exit(tour.exit_code)
 
 
-@application.command()
-def record(
-    upstream: Annotated[str, typer.Option("--upstream", help="The daemon, such as http://127.0.0.1:3850.")],
-    listen: Annotated[int, typer.Option("--listen", help="The port on 127.0.0.1 that clients use instead.")] = 3849,
-    output: Annotated[Path | None, typer.Option("--output", help="The new archive; recordings/<UTC start>.parity otherwise.")] = None,
-    workspace: Annotated[Path | None, typer.Option("--workspace", help="Take a snapshot of this workspace at the start.")] = None,
-    on_error: Annotated[str, typer.Option("--on-error", help="gap: count what could not be written; stop: end the proxy.")] = "gap",
-) -> None:
-    """Record a daemon's traffic: the same as `mitmdump -s addons/record.py`, with the options spelled out."""
-    from replay.jobs.recording import mitmdump_command
-
-    command = mitmdump_command(upstream, listen, output=output, workspace=workspace, on_error=on_error)
-    note("running " + shlex.join(command))
-    sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606  # mitmdump takes this process over, so signals and exit codes are its own
+application.command()(record)
 
 
 @application.command()
@@ -111,20 +96,21 @@ def inspect(
     exchange: Annotated[int | None, typer.Argument(help="Show this exchange whole.", metavar="ID")] = None,
     *,
     salvage: SalvageOption = False,
+    keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is in an archive; with an ID, one exchange whole."""
+    """Show what is in an archive, or how one that is being recorded goes; with an ID, one exchange whole."""
     from replay.jobs.looking import describe
 
-    say(describe(archive, exchange, salvage=salvage, as_json=as_json))
+    say(describe(archive, exchange, salvage=salvage, keys=find_keys(keys), as_json=as_json))
 
 
 @application.command()
-def verify(archive: ArchivePath, *, as_json: JsonOption = False) -> None:
+def verify(archive: ArchivePath, *, keys: KeysOption = None, as_json: JsonOption = False) -> None:
     """Check an archive's integrity, counts and leftover secrets; exit 2 where something is wrong."""
     from replay.jobs.looking import check_archive
 
-    text, good = check_archive(archive, as_json=as_json)
+    text, good = check_archive(archive, keys=find_keys(keys), as_json=as_json)
     say(text)
     raise typer.Exit(0 if good else 2)
 
@@ -178,6 +164,7 @@ def replay(
     redaction_key: Annotated[Path | None, typer.Option("--redaction-key", help="The recorder's key, which hid those secrets.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent and left out.")] = False,
     salvage: SalvageOption = False,
+    keys: KeysOption = None,
 ) -> None:
     """Send a recording's requests to a daemon in a cell of its own and record what it answers."""
     from replay.jobs.replaying import Order, known_lines, replay_archive
@@ -197,6 +184,7 @@ def replay(
         salvage=salvage,
         known_secrets=known_lines(known_secrets),
         redaction_key=redaction_key,
+        keys=find_keys(keys),
     )
     with progress() as told:
         result = replay_archive(order, told)
@@ -215,30 +203,34 @@ def compare(
     noise: NoiseOption = None,
     seed: Annotated[int, typer.Option("--seed", help="Draws the canaries.")] = 0,
     salvage: SalvageOption = False,
+    keys: KeysOption = None,
 ) -> None:
     """Compare two archives, judge what differs, and keep the run."""
     from replay import runs
-    from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives
+    from replay.jobs.judging import compare_run, exit_code, load_basis, open_archives, readers_of
     from replay.report import table
 
     basis = load_basis(rules, noise)
-    recording, observation, controls = open_archives(recorded, observed, control or [], salvage=salvage)
+    recording, observation, controls = open_archives(recorded, observed, control or [], salvage=salvage, keys=find_keys(keys))
+    readers = readers_of([recording, observation, *controls])
     with progress() as told:
         judged = compare_run(recording, observation, controls, basis, run_path=run, seed=seed, now=_now(), progress=told)
-    runs.save(judged, run)
+    runs.save(judged, run, recipients=readers.keys)
+    for text in readers.notes:
+        note(text)
     say(table(judged))
     raise typer.Exit(exit_code(judged))
 
 
 @application.command()
-def judge(run: RunPath, *, rules: RulesOption = None, noise: NoiseOption = None) -> None:
+def judge(run: RunPath, *, rules: RulesOption = None, noise: NoiseOption = None, keys: KeysOption = None) -> None:
     """Judge a run again by other rules or noise, without comparing again."""
     from replay import runs
     from replay.jobs.judging import exit_code, judge_again, load_basis
     from replay.report import table
 
-    judged = judge_again(runs.load(run), load_basis(rules, noise), now=_now())
-    runs.save(judged, run)
+    judged = judge_again(runs.load(run, keys=find_keys(keys)), load_basis(rules, noise), now=_now())
+    runs.save(judged, run, recipients=runs.recipients_of(run))
     say(table(judged))
     raise typer.Exit(exit_code(judged))
 
@@ -249,14 +241,16 @@ def noise(
     out: Annotated[Path, typer.Option("--out", help="The new noise file.")],
     *,
     salvage: SalvageOption = False,
+    keys: KeysOption = None,
 ) -> None:
     """Learn what the primary does differently from itself."""
     from replay.archive import read
     from replay.jobs.judging import measure_noise
     from replay.judge import noise_text
 
+    ring = find_keys(keys)
     with progress() as told:
-        model = measure_noise([read(path, salvage=salvage) for path in archives], told)
+        model = measure_noise([read(path, salvage=salvage, keys=ring) for path in archives], told)
     _write(out, noise_text(model))
     say(f"{len(model.facts)} places at which the primary differs from itself, learned from {len(archives)} archives: {out}")
 
@@ -292,39 +286,48 @@ def report(
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TABLE,
     bodies: Annotated[Bodies, typer.Option("--bodies", help="How much of the answers to show.")] = Bodies.DIFF,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file, not to stdout.")] = None,
+    keys: KeysOption = None,
 ) -> None:
     """Show a run: on the terminal, as a page, as Markdown, JUnit or JSON."""
     from replay import runs
     from replay.jobs.reporting import render
 
-    text = render(runs.load(run), form.value, bodies.value)
+    text = render(runs.load(run, keys=find_keys(keys)), form.value, bodies.value)
     if out is None:
         say(text)
     else:
         _write(out, text)
         note(f"wrote {out}")
+    if runs.recipients_of(run) and (out is not None or form is Format.HTML):
+        note(f"{run} is encrypted; what was written here is in clear: keep it as private as the keys")
 
 
 @application.command()
 def explain(
-    run: RunPath, identifier: Annotated[str, typer.Argument(help="A cluster such as c-7f3a, or an exchange such as 31.", metavar="ID")]
+    run: RunPath,
+    identifier: Annotated[str, typer.Argument(help="A cluster such as c-7f3a, or an exchange such as 31.", metavar="ID")],
+    *,
+    keys: KeysOption = None,
 ) -> None:
     """Tell one divergence whole: both answers, why it was judged so, how to see it again."""
     from replay import runs
     from replay.jobs.reporting import tell
 
-    say(tell(runs.load(run), identifier))
+    say(tell(runs.load(run, keys=find_keys(keys)), identifier))
 
 
 @application.command()
 def nightly(
     config: Annotated[Path, typer.Argument(help="A TOML file: recording, candidate, control, rules, noise, ledger, …", metavar="CONFIG")],
+    *,
+    keys: KeysOption = None,
 ) -> None:
     """Replay, control, compare and report in one go, and append the night to the ledger."""
-    from replay.jobs.nightly import run_night
+    from replay.jobs.nightly import load_plan, run_night
 
+    ring = find_keys(keys or load_plan(config).keys)
     with progress() as told:
-        night = run_night(config, now=_now(), progress=told)
+        night = run_night(config, now=_now(), progress=told, keys=ring)
     say(night.text)
     raise typer.Exit(night.exit_code)
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from replay.archive import Archive, read
+from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
 from replay.compare import compare_archives, partners_of
 from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
@@ -173,15 +173,46 @@ def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel
     return learn_noise(runs, [archive.digest for archive in archives])
 
 
-def open_archives(recorded: Path, observed: Path, controls: Sequence[Path], *, salvage: bool) -> tuple[Archive, Archive, list[Archive]]:
+def open_archives(
+    recorded: Path, observed: Path, controls: Sequence[Path], *, salvage: bool, keys: Keyring | None = None
+) -> tuple[Archive, Archive, list[Archive]]:
     """
-    Open the archives of a comparison.
+    Open the archives of a comparison, with *keys* where they are encrypted.
 
     Raises:
-        ArchiveError: one of them is missing, damaged, cut or newer.
+        ArchiveError: one of them is missing, damaged, cut or newer, or encrypted for other keys (it says which).
 
     """
-    return read(recorded, salvage=salvage), read(observed, salvage=salvage), [read(path, salvage=salvage) for path in controls]
+    first, second, *thirds = (read(path, salvage=salvage, keys=keys) for path in (recorded, observed, *controls))
+    return first, second, thirds
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """For whom that is encrypted what is made of some archives."""
+
+    keys: tuple[bytes, ...]
+    """Public keys; empty: none of the archives is encrypted."""
+    notes: tuple[str, ...]
+    """Who can read an archive and not what is made of it, in words."""
+
+
+def readers_of(archives: Sequence[Archive]) -> Readers:
+    """
+    Say for whom that is encrypted what is made of these archives: for all who can read one of them.
+
+    Raises:
+        UsageError: one is encrypted, and no public key of those who can read it is known.
+
+    """
+    found = [(archive, *public_keys(archive)) for archive in archives]
+    for archive, known, unknown in found:
+        if unknown and not known:
+            raise UsageError(f"{archive.path}: is encrypted, and no public key of its recipients is known, so nothing can be made for them")
+    keys = tuple(dict.fromkeys(key for _, known, _ in found for key in known))
+    missing = sorted({name for _, _, unknown in found for name in unknown} - {key_id(key) for key in keys})
+    notes = (f"encrypted, but not for {', '.join(missing)}: the archive names these recipients without their public keys",) if missing else ()
+    return Readers(keys, notes)
 
 
 def exit_code(run: Run) -> int:
@@ -284,10 +315,12 @@ def _digest(text: str) -> str:
 __all__ = [
     "Basis",
     "Progress",
+    "Readers",
     "compare_run",
     "exit_code",
     "judge_again",
     "load_basis",
     "measure_noise",
     "open_archives",
+    "readers_of",
 ]

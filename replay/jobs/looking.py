@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from replay.archive import Archive, Verification, read, verify
+from replay.archive import Archive, Keyring, Verification, read, verify
 from replay.compare import answer_of, body_text
 from replay.model import ArchiveError, Exchange, NoResponse, Response, UsageError
 from replay.report import visible
@@ -13,7 +13,7 @@ from replay.report.listing import exchange_text, exchanges_table
 from replay.routes import route_of
 
 
-def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool) -> str:
+def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool, keys: Keyring | None = None) -> str:
     """
     Say what is in an archive, or give one exchange whole.
 
@@ -22,7 +22,7 @@ def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool) 
         UsageError: there is no such exchange.
 
     """
-    archive = read(path, salvage=salvage)
+    archive = read(path, salvage=salvage, keys=keys)
     exchanges = archive.exchanges()
     if exchange is not None:
         found = next((item for item in exchanges if item.id == exchange), None)
@@ -37,7 +37,7 @@ def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool) 
     return "\n".join([*lines, "", exchanges_table(rows)])
 
 
-def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
+def check_archive(path: Path, *, as_json: bool, keys: Keyring | None = None) -> tuple[str, bool]:
     """
     Say what is wrong with an archive; the second value tells whether nothing is.
 
@@ -45,7 +45,7 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
         ArchiveError: it is no archive at all.
 
     """
-    found = verify(path)
+    found = verify(path, keys)
     if as_json:
         document = {
             "archive": str(path),
@@ -65,7 +65,7 @@ def check_archive(path: Path, *, as_json: bool) -> tuple[str, bool]:
     lines.append(f"{found.exchanges} exchanges whole · {found.open_exchanges} opened and not ended · {counted}")
     none = "none" if found.good else "none that the archive itself tells; what was lost with its end is not counted"
     lines.append("gaps: " + (" · ".join(f"{count} {reason}" for reason, count in sorted(found.gaps.items())) or none))
-    lines.append("redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or _redaction_words(path)))
+    lines.append("redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or _redaction_words(path, keys)))
     suspects = Counter((item.kind, item.where.split(":")[0]) for item in found.suspects)
     for (kind, where), count in sorted(suspects.items()):
         first = next(item for item in found.suspects if item.kind == kind and item.where.startswith(where))
@@ -85,10 +85,10 @@ def _seal_words(found: Verification) -> str:
     return "NOT SEALED (cut, or still being written)" if cut else "DAMAGED"
 
 
-def _redaction_words(path: Path) -> str:
+def _redaction_words(path: Path, keys: Keyring | None) -> str:
     """Tell "nothing to redact" from "redaction was off"."""
     try:
-        archive = read(path, salvage=True)
+        archive = read(path, salvage=True, keys=keys)
     except ArchiveError:
         return "nothing"
     on = bool((archive.facts.get("redaction") or {}).get("key_id"))

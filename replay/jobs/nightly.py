@@ -15,6 +15,8 @@ One night: replay on the candidate, replay on the primary as control, compare, j
     seed = 0
     known_secrets = "passwords.txt"    # as for `replay`
     redaction_key = "redaction.key"
+    keys = "keys"                  # a private key file or a folder of them, for an encrypted recording
+    clear_reports = false          # of an encrypted recording: write the reports, which are in clear, all the same
 
 Relative paths are relative to the file. A night that can't be judged, whatever the reason, is an `incomplete` line in the ledger, which ends the
 streak; only a configuration, rules or a ledger that can't be read leave none.
@@ -29,9 +31,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay import runs
+from replay.archive import Keyring
 from replay.evidence import append, entry_from, entry_of_failure
 from replay.evidence import read as read_ledger
-from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives
+from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives, readers_of
 from replay.jobs.replaying import Order, known_lines, replay_archive
 from replay.model import UsageError
 from replay.model.toml import line_of_key, parse_toml
@@ -51,9 +54,10 @@ _TEXTS: Final = (
     "cell",
     "known_secrets",
     "redaction_key",
+    "keys",
 )
 _NEEDED: Final = ("recording", "candidate", "control", "ledger", "output")
-_KNOWN: Final = frozenset({*_TEXTS, "allow", "seed"})
+_KNOWN: Final = frozenset({*_TEXTS, "allow", "seed", "clear_reports"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Plan:
     seed: int
     known_secrets: Path | None
     redaction_key: Path | None
+    keys: Path | None = None
+    """Where private keys lie; they are loaded by `run_night` only where its caller brings none."""
+    clear_reports: bool = False
 
 
 def load_plan(path: Path) -> Plan:
@@ -130,18 +137,24 @@ def load_plan(path: Path) -> Plan:
         told.get("seed", 0),
         resolved("known_secrets"),
         resolved("redaction_key"),
+        resolved("keys"),
+        told.get("clear_reports", False),
     )
 
 
-def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, int], None]) -> Night:
+def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, int], None], keys: Keyring | None = None) -> Night:
     """
-    Do one night as configured.
+    Do one night as configured; an encrypted recording is opened with *keys*, by default those that the configuration names.
+
+    Of an encrypted recording everything in the night's folder is encrypted for the same recipients, and the reports, which can only be
+    clear, are left out unless `clear_reports` asks for them. The ledger holds no answers and is in clear.
 
     Raises:
         ParityError: something could not be used; what was made so far stays in the night's folder.
 
     """
     plan = load_plan(config)
+    ring = keys if keys is not None else Keyring() if plan.keys is None else Keyring.load(plan.keys)
     basis = load_basis(plan.rules, plan.noise)
     if plan.ledger.exists():
         # A night takes an hour: a ledger that takes no more entries is better known before it.
@@ -153,7 +166,7 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
     except OSError as error:
         raise UsageError(f"{error.filename}: can't be made ({error.strerror}); {config} names it as output or ledger") from error
     try:
-        return _judged_night(plan, basis, folder, now, progress)
+        return _judged_night(plan, basis, ring, folder, now=now, progress=progress)
     except Exception as error:
         # A crash of the tool leaves its line, too: a night that nobody judged is no night that passed.
         tool = f"signet-parity {version('signet-parity')}"
@@ -166,7 +179,9 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
         raise
 
 
-def _judged_night(plan: Plan, basis: Basis, folder: Path, now: dt.datetime, progress: Callable[[str, int, int], None]) -> Night:
+def _judged_night(
+    plan: Plan, basis: Basis, keys: Keyring, folder: Path, *, now: dt.datetime, progress: Callable[[str, int, int], None]
+) -> Night:
     said = []
     broken = []
     for name, daemon in (("observed", plan.candidate), ("control", plan.control)):
@@ -181,24 +196,33 @@ def _judged_night(plan: Plan, basis: Basis, folder: Path, now: dt.datetime, prog
             cell=plan.cell,
             known_secrets=known_lines(plan.known_secrets),
             redaction_key=plan.redaction_key,
+            keys=keys,
         )
         replayed = replay_archive(order, progress)
         if replayed.exit_code:
             broken.append(name)
         said.append(f"{name} ({daemon}): {replayed.text}")
-    recorded, observed, controls = open_archives(plan.recording, folder / "observed.parity", [folder / "control.parity"], salvage=False)
+    recorded, observed, controls = open_archives(
+        plan.recording, folder / "observed.parity", [folder / "control.parity"], salvage=False, keys=keys
+    )
+    readers = readers_of([recorded, observed, *controls])
     run_path = folder / "night.run"
     run = compare_run(recorded, observed, controls, basis, run_path=run_path, seed=plan.seed, now=now, progress=progress)
     if broken:
         # The ledger counts verdicts: a night on half a replay must not stand there as one that passed.
         because = f"not replayed to the end: {' and '.join(broken)}; {run.because}"
         run = replace(run, broken=tuple(broken), verdict="incomplete", because=because)
-    runs.save(run, run_path)
-    for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
-        # As private as the recording: it holds the same answers.
-        write_whole(folder / name, text.encode("utf-8", "backslashreplace"), mode=0o600)
+    runs.save(run, run_path, recipients=readers.keys)
+    said += ["", table(run), "", *(f"note: {text}" for text in readers.notes)]
+    if readers.keys and not plan.clear_reports:
+        said.append(f"no page: the recording is encrypted; `signet-parity report {run_path} --format html --out FILE` writes one, in clear")
+    else:
+        for name, text in (("report.html", html(run, "diff")), ("report.json", json_text(run)), ("report.xml", junit(run))):
+            # As private as the recording: it holds the same answers.
+            write_whole(folder / name, text.encode("utf-8", "backslashreplace"), mode=0o600)
+        said.append(f"page: {folder / 'report.html'}{' (in clear)' if readers.keys else ''}")
     digest = append(plan.ledger, entry_from(run, name=folder.name))
-    said += ["", table(run), "", f"page: {folder / 'report.html'}", f"ledger: {plan.ledger} (line {digest[:12]})"]
+    said.append(f"ledger: {plan.ledger} (line {digest[:12]})")
     return Night("\n".join(said), exit_code(run))
 
 
@@ -208,6 +232,8 @@ def _expect_types(path: Path, text: str, told: Mapping[str, Any]) -> None:
             raise UsageError(f"{path}, line {line_of_key(text, key, 1)}: {key} must be a text")
     if isinstance(told.get("seed", 0), bool) or not isinstance(told.get("seed", 0), int):
         raise UsageError(f"{path}, line {line_of_key(text, 'seed', 1)}: seed must be a whole number")
+    if not isinstance(told.get("clear_reports", False), bool):
+        raise UsageError(f"{path}, line {line_of_key(text, 'clear_reports', 1)}: clear_reports must be true or false")
     allow = told.get("allow", [])
     if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
         raise UsageError(f"{path}, line {line_of_key(text, 'allow', 1)}: allow must be a list of texts")

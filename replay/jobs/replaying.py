@@ -14,11 +14,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from replay.archive import Archive, Limits, extract, read
+from replay.archive import Archive, Keyring, Limits, extract, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
@@ -54,6 +54,8 @@ class Order:
     """The key of the recorder's installation, which made those placeholders."""
     extra_arguments: tuple[str, ...] = ()
     """Added to the daemon's command; the demo's faults."""
+    keys: Keyring = field(default_factory=Keyring, repr=False)
+    """What opens the recording, where it is encrypted; what is observed is encrypted for the same recipients."""
     scratch: Path | None = None
     """Where the cell's directory goes and stays, with the daemon's state as it was left; else a temporary one, deleted when all went well."""
 
@@ -76,7 +78,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
 
     """
     _check(order)
-    recorded = read(order.archive, salvage=order.salvage)
+    recorded = read(order.archive, salvage=order.salvage, keys=order.keys)
     if order.only is not None and all(exchange.id != order.only for exchange in recorded.exchanges()):
         raise UsageError(f"--only: no exchange {order.only} in {order.archive}; `signet-parity inspect` lists them")
     if order.dry_run:
@@ -332,7 +334,7 @@ def _result(recorded: Archive, order: Order, player_exit: int, report: CellRepor
     died = report is not None and report.died
     tail = f"\nthe end of the daemon's log:\n{report.log_tail}" if report is not None and died else ""
     try:
-        observed = read(order.observed)
+        observed = read(order.observed, keys=order.keys)
     except ParityError as error:
         raise UsageError(f"the player ended with exit code {player_exit} before it sealed what it observed: {error}{tail}") from error
     exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]

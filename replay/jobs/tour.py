@@ -30,7 +30,7 @@ from replay.daemon.tether import tethered
 from replay.demo import DIFFERENCES, FAULTS, evidence, make_workspace
 from replay.demo.daemon import DEFAULT_PASSWORD
 from replay.jobs.judging import Basis, compare_run
-from replay.jobs.recording import mitmdump_command
+from replay.jobs.recording import Recording, mitmdump_command
 from replay.jobs.replaying import Order, Replayed, replay_archive
 from replay.model import Cluster, DaemonError, DifferenceClass, UsageError, Verdict
 from replay.report import html, table
@@ -171,7 +171,8 @@ def record_demo(folder: Path, recording: Path) -> float:
     make_workspace(workspace, SEED)
     port, proxy_port = _free_port(), _free_port()
     with running(load_daemon("demo-js"), workspace=workspace, port=port) as daemon:
-        command = mitmdump_command(daemon.url, proxy_port, output=recording, workspace=workspace, on_error="stop")
+        ordered = Recording((daemon.url,), proxy_port, output=recording, workspace=workspace, options={"on_error": "stop"})
+        command = mitmdump_command(ordered)
         with _mitmdump(command, folder, proxy_port):
             # The snapshot is taken beside the traffic, so traffic begins when it is there: what overlaps could not be replayed.
             _await(lambda: any(recording.glob("snapshot-*")), "the recorder took no snapshot", folder / "mitmdump.log")

@@ -9,10 +9,12 @@ A run is a directory (mode 0700, files 0600), all text, one JSON value a line wh
     divergences.jsonl  the judged facts (`Divergence`, by line number of its finding)
     clusters.jsonl     the causes (`Cluster`)
     answers.jsonl      both sides' answers of each divergent exchange, ready to be shown
+
+Of encrypted archives it is encrypted for the same recipients: all of it in `run.enc`, and only their public keys in `run.json`.
 """
 
 from replay.model import Answers, Canaries
 from replay.runs.run import Party, Run
-from replay.runs.store import check_place, is_run, load, save
+from replay.runs.store import check_place, is_run, load, recipients_of, save
 
-__all__ = ["Answers", "Canaries", "Party", "Run", "check_place", "is_run", "load", "save"]
+__all__ = ["Answers", "Canaries", "Party", "Run", "check_place", "is_run", "load", "recipients_of", "save"]

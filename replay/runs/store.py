@@ -5,12 +5,13 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from replay.archive import Keyring, read_sealed, write_sealed
 from replay.model import Answers, Cluster, Divergence, Finding, Pair, UsageError
 from replay.runs.run import Run
 
@@ -25,8 +26,10 @@ _LISTS: tuple[tuple[str, type], ...] = (
 
 
 _DRAFT: Final = ".draft"
-_FILES: Final = (*(f"{name}.jsonl" for name, _ in _LISTS), "run.json")
-_OWN_FILES: Final = frozenset({*_FILES, *(name + _DRAFT for name in _FILES)})
+_SEALED: Final = "run.enc"
+_CLEAR: Final = (*(f"{name}.jsonl" for name, _ in _LISTS), "run.json")
+_ENCRYPTED: Final = (_SEALED, "run.json")
+_OWN_FILES: Final = frozenset(name + end for name in (*_CLEAR, _SEALED) for end in ("", _DRAFT))
 
 
 def is_run(path: Path) -> bool:
@@ -49,69 +52,120 @@ def check_place(path: Path) -> None:
         raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
 
 
-def save(run: Run, path: Path) -> None:
+def save(run: Run, path: Path, *, recipients: Sequence[bytes] = ()) -> None:
     """
-    Write *run* to the directory *path*, replacing a run that is already there.
+    Write *run* to the directory *path*, replacing a run that is already there; encrypted, where there are *recipients* (public keys).
 
     Everything is written beside the run that is there, and takes its place only when all of it is on the disk; `run.json` comes last, so
     a run that was cut short is not taken for one.
 
     Raises:
         UsageError: *path* is something else than a run or an empty directory, or it can't be written; then what was there still is.
+        ArchiveError: a recipient is no key.
 
     """
     check_place(path)
+    names, others = (_ENCRYPTED, _CLEAR) if recipients else (_CLEAR, _ENCRYPTED)
+    head, tables = _split(run)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        head = asdict(run)
-        for name, _ in _LISTS:
-            rows = head.pop(name)
-            if name == "divergences":
-                rows = [{key: value for key, value in row.items() if key != "finding"} for row in rows]
-            _write(path / f"{name}.jsonl{_DRAFT}", (json.dumps(row, ensure_ascii=False) for row in rows))
-        _write(path / f"run.json{_DRAFT}", [json.dumps({"format": FORMAT, **head}, ensure_ascii=False, indent=1)])
+        if recipients:
+            with _create(path / f"{_SEALED}{_DRAFT}") as file:
+                write_sealed(file, _in_one(head, tables), recipients)
+            head = {"format": FORMAT, "recipients": [public.hex() for public in recipients]}
+        else:
+            for name, rows in tables.items():
+                _write(path / f"{name}.jsonl{_DRAFT}", (json.dumps(row, ensure_ascii=False) for row in rows))
+        _write(path / f"run.json{_DRAFT}", [json.dumps(head, ensure_ascii=False, indent=1)])
         (path / "run.json").unlink(missing_ok=True)
-        for name in _FILES:
+        for name in names:
             (path / f"{name}{_DRAFT}").replace(path / name)
+        for name in set(others) - set(names):
+            (path / name).unlink(missing_ok=True)
     except OSError as error:
         _remove_drafts(path)
         raise UsageError(f"{path}: the run can't be written ({error.strerror}); make room, or name another directory") from error
 
 
-def load(path: Path) -> Run:
+def load(path: Path, *, keys: Keyring | None = None) -> Run:
     """
-    Read a run.
+    Read a run, with *keys* where it is encrypted.
 
     Raises:
         UsageError: *path* holds no run, a damaged one, or one of a newer format.
+        ArchiveError: it is encrypted for other keys (it says which), or what is encrypted is damaged.
 
     """
     if not is_run(path):
         raise UsageError(f"{path}: is no run (there is no run.json in it); `signet-parity compare … --run {path}` makes one")
     try:
         head = json.loads((path / "run.json").read_text("utf-8"))
-        if head.pop("format") != FORMAT:
+        values = _sealed_values(path, keys) if "recipients" in head else {**head, **{name: _rows(path / f"{name}.jsonl") for name, _ in _LISTS}}
+        if head["format"] != FORMAT or values.pop("format") != FORMAT:
             raise UsageError(f"{path}: was written by another version of this tool; compare again")
-        values: dict[str, Any] = {name: list(_rows(path / f"{name}.jsonl")) for name, _ in _LISTS}
+        values |= {name: list(values[name]) for name, _ in _LISTS}
         findings = values["findings"]
         divergences = values["divergences"]
         if len(findings) != len(divergences):
             raise UsageError(f"{path}: {len(findings)} findings but {len(divergences)} judgements; compare again")
         values["divergences"] = [{**row, "finding": finding} for row, finding in zip(divergences, findings, strict=True)]
-        run = _build(Run, {**head, **values})
+        run = _build(Run, values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: is a damaged run ({type(error).__name__}: {error}); compare again") from error
     return typing.cast("Run", run)
 
 
+def recipients_of(path: Path) -> tuple[bytes, ...]:
+    """
+    Give the public keys for which a run is encrypted; empty where it is in clear.
+
+    Raises:
+        UsageError: it is no run, or a damaged one.
+
+    """
+    try:
+        head = json.loads((path / "run.json").read_text("utf-8"))
+        return tuple(bytes.fromhex(public) for public in head.get("recipients", ()))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{path}: is no run, or a damaged one ({type(error).__name__}: {error}); compare again") from error
+
+
+def _split(run: Run) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """Give what stands once, and the tables."""
+    head = asdict(run)
+    tables = {name: list(head.pop(name)) for name, _ in _LISTS}
+    tables["divergences"] = [{key: value for key, value in row.items() if key != "finding"} for row in tables["divergences"]]
+    return {"format": FORMAT, **head}, tables
+
+
+def _in_one(head: Mapping[str, Any], tables: Mapping[str, Iterable[Any]]) -> Iterator[bytes]:
+    """Give all of a run as one text: a line for what stands once, then a line for each row, with its table's name."""
+    yield json.dumps(head).encode() + b"\n"
+    for name, rows in tables.items():
+        for row in rows:
+            yield json.dumps([name, row]).encode() + b"\n"
+
+
+def _sealed_values(path: Path, keys: Keyring | None) -> dict[str, Any]:
+    first, *rows = read_sealed(path / _SEALED, Keyring() if keys is None else keys).splitlines()
+    values: dict[str, Any] = {**json.loads(first), **{name: [] for name, _ in _LISTS}}
+    for line in rows:
+        name, row = json.loads(line)
+        values[name].append(row)
+    return values
+
+
+def _create(path: Path) -> typing.BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
 def _write(path: Path, lines: Iterable[str]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.writelines(line + "\n" for line in lines)
+    with _create(path) as file:
+        file.writelines((line + "\n").encode("utf-8", "backslashreplace") for line in lines)
 
 
 def _remove_drafts(path: Path) -> None:
-    for name in _FILES:
+    for name in {*_CLEAR, *_ENCRYPTED}:
         with contextlib.suppress(OSError):
             (path / f"{name}{_DRAFT}").unlink(missing_ok=True)
 
