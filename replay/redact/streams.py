@@ -44,6 +44,8 @@ class _Head:
     route: str
     request_encoding: bytes = b""
     response_encoding: bytes = b""
+    begun: set[Side] = field(default_factory=set)
+    """Of which sides something was given out or held: what comes then is no beginning of a body."""
 
 
 @dataclass(slots=True)
@@ -235,8 +237,11 @@ class RecordRedactor:
             head = self._head(record.exchange, route)
             encoding = head.request_encoding if record.side == "request" else head.response_encoding
             encoding = b"" if encoding.strip().lower() == b"identity" else encoding
-            whole = bool(encoding) or self._redactor.names_fields(record.side, route)
-            side = self._sides[key] = _Side(record.exchange, record.side, route, encoding, whole)
+            named = self._redactor.names_fields(record.side, route)
+            begun = record.side in head.begun
+            head.begun.add(record.side)
+            side = self._sides[key] = _Side(record.exchange, record.side, route, encoding, (bool(encoding) or named) and not begun)
+            side.blind = begun and bool(encoding) and named
         return side
 
     def _head(self, exchange: int, route: str) -> _Head:
