@@ -203,7 +203,9 @@ def _bare(data: bytes, at: int, window: bytes, *, equals: bool, kind: str, key: 
     if not value or _is_plain_word(value, kind, window):
         return []
     looks_drawn = len(value) >= 16 or any(character in b"0123456789" for character in value)
-    wanted = looks_drawn or is_placeholder(value) or (kind == "password" and (equals or at_line)) or (at_line and len(value) >= 8)
+    # without a blank behind its colon it is no line of YAML, but a word of its own, such as the `token:readonly` of a bearer token's claims
+    spaced = equals or data[at - 1 : at].isspace()
+    wanted = looks_drawn or is_placeholder(value) or (kind == "password" and (equals or at_line)) or (at_line and spaced and len(value) >= 8)
     if not wanted:
         return []
     plain = unquote_to_bytes(value) if equals and b"%" in value else value
