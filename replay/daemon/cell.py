@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -103,6 +104,7 @@ def run_cell(
     recorded_port: int = RECORDED_PORT,
     visible: Sequence[Path] = (),
     writable: Sequence[Path] = (),
+    player_input: bytes = b"",
     player_timeout_s: float | None = None,
     machine_id: str = "",
 ) -> CellReport:
@@ -112,8 +114,9 @@ def run_cell(
     In a namespace cell the player sees the host's files read-only; `visible` names files or directories that lie in a place which the
     cell hides (`/tmp`, `/run`), `writable` those (existing directories) into which it writes. Everything else of this run goes to a
     new directory in `scratch`. There a daemon also finds `machine_id` as the machine's, where one is given: a snapshot's store of secrets is
-    sealed for one that exists nowhere else. What the player prints goes to standard error. Call it from a thread that lives as long as the
-    cell.
+    sealed for one that exists nowhere else. What the player prints goes to standard error; `player_input` it reads on its standard input, and
+    it lies in no file. The new directory is private (0700) and holds the state in clear; it is the caller's to delete. Call it from a
+    thread that lives as long as the cell.
 
     Raises: UsageError for a state that is no directory; DaemonError where the cell can't be made, a companion or the daemon dies at
     the start or is not ready in time (with the end of its log), or the player is not done in time. A daemon that dies under the
@@ -137,9 +140,10 @@ def run_cell(
         writable=writable,
         machine_id=machine_id,
     )
+    orders = replace(orders, player_input_bytes=len(player_input))
     orders_file = directory / "orders.json"
     orders.write(orders_file)
-    _run(chosen, orders_file, directory, spec.stop_timeout_s, orders.player_environment)
+    _run(chosen, orders_file, directory, spec.stop_timeout_s, environment=orders.player_environment, player_input=player_input)
     return _report(chosen, directory)
 
 
@@ -154,7 +158,7 @@ def _choose(kind: CellKind) -> Literal["namespace", "mapped"]:
     return "mapped"
 
 
-def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, environment: Mapping[str, str]) -> None:
+def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, *, environment: Mapping[str, str], player_input: bytes) -> None:
     command = [sys.executable, "-m", "replay.daemon.cell_init", str(orders)]
     if kind == "namespace":
         # The tether dies with the tool, `unshare` is the tether, and the cell dies with `unshare`.
@@ -170,6 +174,10 @@ def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, enviro
             start_new_session=True,
         )
     try:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended before: its report or its log says why
+            process.stdin.write(player_input)
+            process.stdin.flush()
         process.wait()
     finally:
         _end(process, stop_timeout_s)
@@ -178,7 +186,8 @@ def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, enviro
 def _end(process: subprocess.Popen[bytes], stop_timeout_s: float) -> None:
     """End a cell that was interrupted: closing its input is the order to stop."""
     if process.stdin is not None:
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
     try:
         process.wait(stop_timeout_s + _END_S)
     except subprocess.TimeoutExpired:

@@ -25,6 +25,7 @@ from replay.daemon.processes import Child, Children, Stopped
 from replay.daemon.root import build_root
 from replay.model import DaemonError, DaemonRecord
 
+_STDIN: Final = 0
 _HASTE_S: Final = 1.0
 """What a daemon gets for its end when the cell itself was told to end."""
 _OUTSIDE: Final = ("192.0.2.1", 80)
@@ -36,12 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     orders = Orders.read(Path(arguments[0]))
     report = _Report(Path(orders.directory) / "report.json", notes=list(orders.notes))
     try:
+        player_input = _take_input(orders.player_input_bytes)
         if orders.kind == "namespace":
             report.notes += build_root(Path(orders.root), orders.placed)
             linux.bring_loopback_up()
             _expect_no_way_out()
         with Children(watch_input=True) as children:
-            _live(orders, children, report)
+            _live(orders, children, report, player_input)
     except Stopped:
         report.error = "the cell was told to end before it was done"
     except DaemonError as error:
@@ -50,6 +52,21 @@ def main(arguments: Sequence[str]) -> int:
         report.error = f"the cell could not be made: {error}"
     report.write()
     return 0
+
+
+def _take_input(length: int) -> bytes:
+    """
+    Take what comes for the player, while nothing else runs in the cell that could.
+
+    Raises: Stopped where the tool ends before all of it came.
+    """
+    taken = bytearray()
+    while len(taken) < length:
+        part = os.read(_STDIN, length - len(taken))
+        if not part:
+            raise Stopped
+        taken += part
+    return bytes(taken)
 
 
 class _Report:
@@ -85,7 +102,7 @@ class _Report:
         draft.rename(self.path)
 
 
-def _live(orders: Orders, children: Children, report: _Report) -> None:
+def _live(orders: Orders, children: Children, report: _Report, player_input: bytes) -> None:
     directory, start = Path(orders.directory), Path(orders.start_directory)
     start_companions(children, orders.companions, environment=orders.environment, directory=start, logs=directory)
     started = time.monotonic()
@@ -99,7 +116,14 @@ def _live(orders: Orders, children: Children, report: _Report) -> None:
         report.facts = _facts(orders, log, reply.fields().get("version"), report.notes)
         facts = directory / "facts.json"
         facts.write_text(json.dumps(report.facts, indent=2), encoding="utf-8")
-        player = children.start("player", (*orders.player, str(facts)), environment=orders.player_environment, directory=directory, log=None)
+        player = children.start(
+            "player",
+            (*orders.player, str(facts)),
+            environment=orders.player_environment,
+            directory=directory,
+            log=None,
+            given=player_input,
+        )
         report.player_exit = children.wait_for(player, orders.player_timeout_s)
         if report.player_exit is None:
             raise DaemonError(f"the player was not done within {orders.player_timeout_s:g} s and was ended.")

@@ -42,6 +42,8 @@ class Orders:
     """Where logs, facts and the report go."""
     notes: tuple[str, ...]
     host_namespaces: Mapping[str, str]
+    player_input_bytes: int = 0
+    """How much comes on standard input for the player, before anything is started; it is never in a file."""
 
     def write(self, path: Path) -> None:
         """Write them as JSON."""

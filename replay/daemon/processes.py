@@ -15,12 +15,14 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from replay.model import DaemonError
 
@@ -97,9 +99,10 @@ class Children:
         environment: Mapping[str, str],
         directory: Path,
         log: Path | None,
+        given: bytes = b"",
     ) -> Child:
         """
-        Start a process in a session of its own; without a log it writes to our standard output.
+        Start a process in a session of its own; without a log it writes to our standard output. What is *given* it reads on its input.
 
         Raises: DaemonError where it can't be started.
         """
@@ -109,7 +112,7 @@ class Children:
                 list(command),
                 env=dict(environment),
                 cwd=directory,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if given else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -124,6 +127,9 @@ class Children:
                 os.close(output)
         child = Child(name, process, log or Path(os.devnull))
         self._children.append(child)
+        if process.stdin is not None:
+            # it may be more than a pipe holds, and nobody here waits for a reader
+            threading.Thread(target=_give, args=(process.stdin, given), daemon=True).start()
         return child
 
     def wait(self, timeout_s: float) -> None:
@@ -216,6 +222,11 @@ def read_tail(path: Path, bytes_max: int = LOG_TAIL_BYTES) -> str:
             return file.read(bytes_max).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _give(stream: IO[bytes], data: bytes) -> None:
+    with suppress(OSError), stream:  # a process that ended without reading it all has its own exit code
+        stream.write(data)
 
 
 def _drain(fd: int) -> bytes:

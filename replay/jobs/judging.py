@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,7 +88,7 @@ def compare_run(
             )
     comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
     today = now.date()
-    of_state = find_secrets(observed.facts.get(FACT), controls[0].facts.get(FACT) if controls else None)
+    of_state = find_secrets(_secret_forms(observed), _secret_forms(controls[0]) if controls else None)
     findings = (*comparison.findings, *of_state)
     judgement = judge(findings, basis.rules, basis.noise, today)
     progress("planting canaries", 0, 1)
@@ -121,6 +122,12 @@ def compare_run(
         broken=tuple(name for name, archive in _replays(observed, controls) if archive.facts.get("complete") is False),
     )
     return _concluded(run)
+
+
+def _secret_forms(archive: Archive) -> object:
+    """Give what the player saw of the daemon's secrets; in an encrypted archive it is a record, since facts are in clear."""
+    told = next((record.detail for record in archive.daemon_records() if record.what == FACT), None)
+    return archive.facts.get(FACT) if told is None else json.loads(told)
 
 
 def _replays(observed: Archive, controls: Sequence[Archive]) -> list[tuple[str, Archive]]:

@@ -65,7 +65,9 @@ def check_archive(path: Path, *, as_json: bool, keys: Keyring | None = None) -> 
     lines.append(f"{found.exchanges} exchanges whole · {found.open_exchanges} opened and not ended · {counted}")
     none = "none" if found.good else "none that the archive itself tells; what was lost with its end is not counted"
     lines.append("gaps: " + (" · ".join(f"{count} {reason}" for reason, count in sorted(found.gaps.items())) or none))
-    lines.append("redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or _redaction_words(path, keys)))
+    lines.append(
+        "redacted: " + (" · ".join(f"{count} {kind}" for kind, count in sorted(found.redactions.items())) or _redaction_words(path, keys))
+    )
     suspects = Counter((item.kind, item.where.split(":")[0]) for item in found.suspects)
     for (kind, where), count in sorted(suspects.items()):
         first = next(item for item in found.suspects if item.kind == kind and item.where.startswith(where))

@@ -2,6 +2,11 @@
 Replay a recording: a workspace is laid out, a daemon starts on it in a cell, and the player inside writes the observed archive.
 
 A target that we did not start gets the same player, without a cell, and only reads unless it has proved that it is not production.
+
+What a cell works on is in clear by nature: the state, what the daemon makes of it, its log. It lies in one private folder (0700) that goes
+when the replay is over; where something went wrong it is kept for whoever looks for the reason, but never that of an encrypted recording. The
+player is handed what opens this one recording on its standard input, and encrypts what it observes for the same recipients. (If this tool
+itself is killed, the folder stays: `signet-parity-*` where temporary files lie.)
 """
 
 import json
@@ -13,15 +18,16 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from replay.archive import Archive, Keyring, Limits, extract, read
+from replay.archive import Archive, Keyring, Limits, extract, narrowed, public_keys, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
+from replay.jobs.judging import readers_of
 from replay.model import ParityError, Response, UsageError
 from replay.plan import plan
 from replay.redact import Redactor
@@ -30,6 +36,7 @@ from replay.routes import REPLAY_CLASSES, by_name
 type Progress = Callable[[str, int, int], None]
 
 _INCOMPLETE: Final = 2
+_OUTBOX: Final = "observed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         return _on_target(recorded, order)
     assert order.daemon is not None
     spec = load_daemon(order.daemon, extra_arguments=order.extra_arguments)
-    with _scratch(order) as scratch:
+    with _scratch(order, private=bool(public_keys(recorded)[0])) as scratch:
         progress("laying out the state", 0, 1)
         state, dropped = _state(recorded, order, scratch)
         replayed = _in_cell(recorded, order, spec, state, scratch)
@@ -171,17 +178,23 @@ def _dry_run(recorded: Archive, order: Order) -> str:
 
 
 @contextmanager
-def _scratch(order: Order) -> Iterator[Path]:
-    """Give a directory for the cell; a temporary one is kept where something went wrong, if it holds a daemon's log."""
+def _scratch(order: Order, *, private: bool) -> Iterator[Path]:
+    """
+    Give a directory for the cell; a temporary one is kept where something went wrong, if it holds a daemon's log.
+
+    Where it is *private*, because the recording is encrypted, nothing in clear is kept whatever happens: at most what was observed.
+    """
     if order.scratch is not None:
-        order.scratch.mkdir(parents=True, exist_ok=True)
+        order.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield Path(tempfile.mkdtemp(prefix="replay-", dir=order.scratch.absolute()))
         return
     scratch = Path(tempfile.mkdtemp(prefix="signet-parity-"))
     try:
         yield scratch
     except Exception:
-        if not any(scratch.glob("*/daemon.log")):
+        if private:
+            _remove_clear(scratch)
+        elif not any(scratch.glob("*/daemon.log")):
             shutil.rmtree(scratch, ignore_errors=True)
         raise
     except BaseException:
@@ -189,6 +202,17 @@ def _scratch(order: Order) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_clear(scratch: Path) -> None:
+    """Remove everything but what was observed and could not be brought to its place."""
+    for entry in scratch.iterdir():
+        if entry.name != _OUTBOX:
+            shutil.rmtree(entry, ignore_errors=True)
+    with suppress(OSError):  # something is in it
+        (scratch / _OUTBOX).rmdir()
+    with suppress(OSError):
+        scratch.rmdir()
 
 
 def _state(recorded: Archive, order: Order, scratch: Path) -> tuple[Path, tuple[str, ...]]:
@@ -209,21 +233,21 @@ def _state(recorded: Archive, order: Order, scratch: Path) -> tuple[Path, tuple[
 
 
 def _in_cell(recorded: Archive, order: Order, spec: DaemonSpec, state: Path, scratch: Path) -> Replayed:
-    job, outbox = scratch / "job.json", scratch / "observed"
-    outbox.mkdir()
+    outbox = scratch / _OUTBOX
+    outbox.mkdir(mode=0o700)
     # The player writes beside the cell and the archive moves afterwards: its destination may be a place that no cell should write to.
     written = outbox / order.observed.name
-    job.write_text(json.dumps({**_job(recorded, order), "observed": str(written)}), "utf-8")
     try:
         report = run_cell(
             spec,
             state=state,
             recorded_workspace=recorded_workspace(recorded),
-            player=[sys.executable, "-m", "replay.play", str(job)],
+            player=[sys.executable, "-m", "replay.play", "-"],
+            player_input=json.dumps({**_job(recorded, order), "observed": str(written)}).encode(),
             scratch=scratch,
             kind=order.cell,  # type: ignore[arg-type]  # checked above
             recorded_port=_recorded_port(recorded),
-            visible=[order.archive.absolute(), job.absolute(), *_code()],
+            visible=[order.archive.absolute(), *_code()],
             writable=[outbox],
             machine_id=_machine_id(recorded, order),
         )
@@ -263,8 +287,8 @@ def _on_target(recorded: Archive, order: Order) -> Replayed:
     assert order.target is not None
     target = check_target(order.target, writes=order.writes, recorded_workspace=recorded_workspace(recorded))
     with tempfile.TemporaryDirectory(prefix="signet-parity-") as folder:
-        job, facts = Path(folder) / "job.json", Path(folder) / "facts.json"
-        job.write_text(json.dumps({**_job(recorded, order), "reads_only": not target.writes}), "utf-8")
+        facts = Path(folder) / "facts.json"
+        job = json.dumps({**_job(recorded, order), "reads_only": not target.writes}).encode()
         told = {
             "kind": "url",
             "host": target.host,
@@ -274,8 +298,8 @@ def _on_target(recorded: Archive, order: Order) -> Replayed:
             "daemon": {"name": target.url, "version": target.version},
         }
         facts.write_text(json.dumps(told), "utf-8")
-        player = tethered([sys.executable, "-m", "replay.play", str(job), str(facts)])
-        done = subprocess.run(player, stdout=sys.stderr, check=False)
+        player = tethered([sys.executable, "-m", "replay.play", "-", str(facts)])
+        done = subprocess.run(player, stdout=sys.stderr, check=False, input=job)
     return _result(recorded, order, done.returncode, None)
 
 
@@ -288,6 +312,8 @@ def _job(recorded: Archive, order: Order) -> dict[str, Any]:
         "salvage": order.salvage,
         "pace": _pace(order.pace),
         "replacements": _replacements(recorded, order),
+        "keys": narrowed(recorded).as_json(),
+        "recipients": [public.hex() for public in readers_of([recorded]).keys],
     }
 
 

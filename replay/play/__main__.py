@@ -1,4 +1,4 @@
-"""The process that plays inside a cell: `python -m replay.play JOB.json CELL_FACTS.json`."""
+"""The process that plays inside a cell: `python -m replay.play - CELL_FACTS.json`, with the job on standard input (or in a file)."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from replay.play import play, read_facts, read_job
 def main(arguments: Sequence[str]) -> int:
     """Play by the files named; gives the exit code and says on stderr what came of it."""
     if len(arguments) != 2:
-        sys.stderr.write("usage: python -m replay.play JOB.json CELL_FACTS.json\n")
+        sys.stderr.write("usage: python -m replay.play JOB.json|- CELL_FACTS.json\n")
         return 2
     try:
         played = asyncio.run(play(read_job(Path(arguments[0])), read_facts(Path(arguments[1]))))

@@ -1,11 +1,19 @@
-"""What a player is told: its job, and the facts of the cell that it is in."""
+"""
+What a player is told: its job, and the facts of the cell that it is in.
+
+The job comes on standard input and never lies in a file: it holds what opens an encrypted recording (the data keys of that archive alone,
+never a private key) and the secrets that clients sent. The daemon under test runs in the same cell as the same user, so it is not kept from
+the player's memory; what it could find there is the recording that is being played to it.
+"""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from replay.archive import Keyring
 from replay.model import UsageError
 
 _PACES: Final = ("asap", "recorded")
@@ -36,8 +44,12 @@ class Job:
     """The same after requests that start work no job table shows."""
     poll_bound_s: float = 5.0
     """How long a poll is repeated until it is as far as the recorded one was."""
-    replacements: Mapping[str, str] = field(default_factory=dict)
+    replacements: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Placeholders of secrets in requests, and what to send in their place."""
+    keys: Keyring = field(default_factory=Keyring, repr=False)
+    """What opens the recording; in JSON as `Keyring.as_json` gives it."""
+    recipients: tuple[bytes, ...] = ()
+    """Public keys for which the observed archive is encrypted, in JSON in hexadecimal; none: it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +80,36 @@ class CellFacts:
 
 def read_job(path: Path) -> Job:
     """
-    Read a job.
+    Read a job from a file, or from standard input where the path is `-`.
 
     Raises:
         UsageError: it is not there, no JSON, or has an unknown or missing member.
 
     """
-    told = _object(path)
+    if str(path) == "-":
+        return parse_job(sys.stdin.buffer.read(), "the job")
+    return parse_job(_bytes(path), str(path))
+
+
+def parse_job(text: bytes, place: str) -> Job:
+    """Read a job from JSON; raises as `read_job` does, naming the *place*."""
+    told = _object(text, place)
     known = set(Job.__dataclass_fields__)
     unknown = sorted(set(told) - known)
     if unknown:
-        raise UsageError(f"{path}: unknown {unknown[0]!r}; a job has {', '.join(sorted(known))}")
+        raise UsageError(f"{place}: unknown {unknown[0]!r}; a job has {', '.join(sorted(known))}")
     if not isinstance(told.get("recorded"), str) or not isinstance(told.get("observed"), str):
-        raise UsageError(f"{path}: a job needs `recorded` and `observed`, the paths of two archives")
+        raise UsageError(f"{place}: a job needs `recorded` and `observed`, the paths of two archives")
     pace = told.get("pace", "asap")
     if pace not in _PACES and not (isinstance(pace, int | float) and pace > 0):
-        raise UsageError(f"{path}: pace is asap, recorded, or a number over 0, not {pace!r}")
-    return Job(**{**told, "recorded": Path(told["recorded"]), "observed": Path(told["observed"]), "allow": frozenset(told.get("allow", ()))})
+        raise UsageError(f"{place}: pace is asap, recorded, or a number over 0, not {pace!r}")
+    try:
+        keys, recipients = Keyring.of_json(told.get("keys", {})), tuple(bytes.fromhex(key) for key in told.get("recipients", ()))
+    except (ValueError, TypeError, AttributeError):
+        # not what they are: an error's text may be logged
+        raise UsageError(f"{place}: its keys or recipients are none") from None
+    paths = {"recorded": Path(told["recorded"]), "observed": Path(told["observed"])}
+    return Job(**{**told, **paths, "allow": frozenset(told.get("allow", ())), "keys": keys, "recipients": recipients})
 
 
 def read_facts(path: Path) -> CellFacts:
@@ -95,7 +120,7 @@ def read_facts(path: Path) -> CellFacts:
         UsageError: they are not there or lack what a player needs.
 
     """
-    told = _object(path)
+    told = _object(_bytes(path), str(path))
     try:
         workspace = str(told["workspace"])
         secret = told.get("auth_secret")
@@ -117,11 +142,18 @@ def read_facts(path: Path) -> CellFacts:
         raise UsageError(f"{path}: these are no cell facts ({type(error).__name__}: {error})") from error
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _bytes(path: Path) -> bytes:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise UsageError(f"{path}: can't be read as JSON: {error}") from error
+
+
+def _object(text: bytes, place: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{place}: can't be read as JSON: {error}") from error
     if not isinstance(told, dict):
-        raise UsageError(f"{path}: must hold a JSON object")
+        raise UsageError(f"{place}: must hold a JSON object")
     return told

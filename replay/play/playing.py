@@ -1,19 +1,24 @@
 """One replay from job to observed archive."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from replay.archive import Archive, ArchiveWriter, read
 from replay.identity import Bindings
-from replay.model import ParityError
+from replay.model import DaemonRecord, ParityError
 from replay.plan import Plan, plan
 from replay.play.job import CellFacts, Job
 from replay.play.observed import Observed
 from replay.play.player import Player
 from replay.play.rewriting import Rewriter, read_auth_secret
 from replay.workspace.secret_forms import secret_forms
+
+SECRETS: Final = "secrets"
+"""What a record of the daemon's life is called that holds the forms of its secrets, where the facts must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,14 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
     """
     Replay a recording on the daemon of a cell.
 
+    What is observed is encrypted for the job's recipients; the facts are in clear, and say nothing of the traffic then.
+
     Raises:
         ArchiveError: the recording can't be read, or the observed archive not be written.
         UsageError: the recording has no exchange `only`.
 
     """
-    recorded = read(job.recorded, salvage=job.salvage)
+    recorded = read(job.recorded, salvage=job.salvage, keys=job.keys)
     planned = plan(recorded, allow=job.allow, only=job.only, reads_only=job.reads_only)
     started_at = clock()
     bindings = Bindings()
@@ -48,7 +55,8 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
         offset_s=started_at - _recorded_start(planned, started_at),
         replacements={**_mapped(facts), **job.replacements},
     )
-    with ArchiveWriter.create(job.observed, kind="observed", facts=_facts(recorded, planned, job, facts), started_at=started_at) as writer:
+    told = _facts(recorded, planned, job, facts)
+    with ArchiveWriter.create(job.observed, kind="observed", facts=told, started_at=started_at, recipients=job.recipients) as writer:
         observed = Observed(writer, clock)
         player = Player(planned, job, facts, observed, rewriter=rewriter, bindings=bindings, clock=clock)
         try:
@@ -60,7 +68,12 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
             raise next(_leaves(ours)) from group
         writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=dict(player.counts))
         if facts.workspace:
-            writer.note(secrets=secret_forms(Path(facts.workspace)))
+            forms = secret_forms(Path(facts.workspace))
+            if job.recipients:
+                # the names of secrets are the workspace's, and a manifest is in clear
+                observed.append(DaemonRecord(clock(), SECRETS, json.dumps(forms)))
+            else:
+                writer.note(secrets=forms)
         observed.seal("complete" if complete else "incomplete")
     return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, dict(player.counts))
 

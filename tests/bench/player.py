@@ -71,7 +71,7 @@ class _Watch:
             if process.name.isdigit():
                 with suppress(OSError):
                     words = (process / "cmdline").read_bytes().split(b"\0")
-                    if words[1:3] == [b"-m", b"replay.play"] and words[3].startswith(self._scratch):
+                    if words[1:3] == [b"-m", b"replay.play"] and any(word.startswith(self._scratch) for word in words[3:]):
                         return int(process.name)
         return None
 
