@@ -117,7 +117,7 @@ def verify(archive: ArchivePath, *, keys: KeysOption = None, as_json: JsonOption
 
 @application.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A .mitm file, also .xz, .gz or .zst.", metavar="SOURCE")],
+    source: Annotated[Path, typer.Argument(help="A .mitm file (also .xz, .gz, .zst), or a HAR (.har, .zhar).", metavar="SOURCE")],
     destination: Annotated[Path, typer.Argument(help="The new archive.", metavar="DESTINATION")],
     *,
     first: Annotated[int | None, typer.Option("--first", min=1, help="Only the first N exchanges, in the order they started.")] = None,
@@ -125,7 +125,7 @@ def import_(
     snapshot: Annotated[Path | None, typer.Option("--snapshot", help="The workspace they started from: a directory or a tar.")] = None,
     workspace: Annotated[str | None, typer.Option("--workspace", help="The path at which the recorded daemon had it.")] = None,
 ) -> None:
-    """Make an archive of a mitmproxy flow file. Nothing is lost; nothing is redacted unless asked."""
+    """Make an archive of a mitmproxy flow file or a HAR. Nothing is lost; nothing is redacted unless asked."""
     from replay.jobs.exchanging import bring_in
 
     with progress() as told:
@@ -135,14 +135,17 @@ def import_(
 @application.command()
 def export(
     source: Annotated[Path, typer.Argument(help="An archive, or a judged run.", metavar="SOURCE")],
-    destination: Annotated[Path, typer.Argument(help="The new .mitm file.", metavar="DESTINATION")],
+    destination: Annotated[Path, typer.Argument(help="The new file: .mitm (also .xz, .gz), or .har.", metavar="DESTINATION")],
     *,
     salvage: SalvageOption = False,
+    keys: KeysOption = None,
 ) -> None:
-    """Write an archive, or a judged run with its verdicts, as a mitmproxy flow file."""
-    from replay.jobs.exchanging import send_out
+    """Write an archive as a mitmproxy flow file or a HAR (by its ending), or a judged run with its verdicts as a flow file."""
+    from replay.jobs.exchanging import is_encrypted, send_out
 
-    say(send_out(source, destination, salvage=salvage))
+    say(send_out(source, destination, salvage=salvage, keys=find_keys(keys)))
+    if is_encrypted(source):
+        _warn_clear(source)
 
 
 @application.command()
@@ -299,7 +302,7 @@ def report(
         _write(out, text)
         note(f"wrote {out}")
     if runs.recipients_of(run) and (out is not None or form is Format.HTML):
-        note(f"{run} is encrypted; what was written here is in clear: keep it as private as the keys")
+        _warn_clear(run)
 
 
 @application.command()
@@ -367,6 +370,10 @@ def check() -> None:
 def runtime() -> None:
     """Start or roll back a runtime, guarded (not there yet)."""
     raise _missing("runtime")
+
+
+def _warn_clear(source: Path) -> None:
+    note(f"{source} is encrypted, and what was written of it is in clear: keep that as private as the keys")
 
 
 def _missing(name: str) -> UsageError:

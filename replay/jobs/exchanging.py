@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from replay import runs
-from replay.archive import read
-from replay.model import UsageError
+from replay.archive import Keyring, read, recipients_of
+from replay.model import ParityError, UsageError
 from replay.redact import Redactor
 
 _HAR: Final = {".har", ".zhar"}
@@ -54,9 +54,11 @@ def bring_in(
     return " · ".join(parts)
 
 
-def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
+def send_out(source: Path, destination: Path, *, salvage: bool, keys: Keyring | None = None) -> str:
     """
     Write an archive as a flow file or a HAR, or a judged run as a flow file, and say how to look at it.
+
+    What is encrypted is opened with *keys*; what is written is in clear (mode 0600).
 
     Raises:
         ParityError: the source is neither, or the destination is taken.
@@ -67,15 +69,23 @@ def send_out(source: Path, destination: Path, *, salvage: bool) -> str:
     if destination.suffix.lower() == ".har":
         if runs.is_run(source):
             raise UsageError(f"{source}: a judged run has no place in a HAR; export it to a .mitm, or one of its archives to the .har")
-        return _send_out_har(source, destination, salvage=salvage)
+        return _send_out_har(source, destination, salvage=salvage, keys=keys)
     if runs.is_run(source):
-        run = runs.load(source)
-        recorded = read(Path(os.path.normpath(source / run.recorded.path)), salvage=salvage or run.recorded.salvaged)
-        observed = read(Path(os.path.normpath(source / run.observed.path)), salvage=salvage or run.observed.salvaged)
+        run = runs.load(source, keys=keys)
+        recorded = read(Path(os.path.normpath(source / run.recorded.path)), salvage=salvage or run.recorded.salvaged, keys=keys)
+        observed = read(Path(os.path.normpath(source / run.observed.path)), salvage=salvage or run.observed.salvaged, keys=keys)
         count = export_run(run, recorded, observed, destination)
     else:
-        count = export_mitm(read(source, salvage=salvage), destination)
+        count = export_mitm(read(source, salvage=salvage, keys=keys), destination)
     return f"{count} flows → {destination}; " + _HOW_TO_LOOK.format(path=destination)
+
+
+def is_encrypted(source: Path) -> bool:
+    """Whether an archive or a judged run is encrypted; what can't be read is not."""
+    try:
+        return bool(runs.recipients_of(source) if runs.is_run(source) else recipients_of(source))
+    except ParityError:
+        return False
 
 
 def _bring_in_har(source: Path, destination: Path, *, first: int | None, redactor: Redactor | None) -> str:
@@ -95,10 +105,10 @@ def _bring_in_har(source: Path, destination: Path, *, first: int | None, redacto
     return "\n".join([" · ".join(parts), *(["what the HAR does not say (noted on each exchange):", *lost] if lost else [])])
 
 
-def _send_out_har(source: Path, destination: Path, *, salvage: bool) -> str:
+def _send_out_har(source: Path, destination: Path, *, salvage: bool, keys: Keyring | None) -> str:
     from replay.interop.har import export_har
 
-    made = export_har(read(source, salvage=salvage), destination)
+    made = export_har(read(source, salvage=salvage, keys=keys), destination)
     parts = [f"{made.entries} entries → {destination}; any browser's network panel opens it, and `signet-parity import` brings it back"]
     if made.left_out:
         parts.append("not in a HAR: " + ", ".join(f"{count} {kind}" for kind, count in sorted(made.left_out.items())))
