@@ -20,7 +20,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-LEVEL: Final = 6
+LEVEL: Final = 3
+"""Of blocks: the next ones take several times as long, for a few percent."""
+PACKING_LEVEL: Final = 6
+"""Of snapshots, which are packed by a process that gives way to all others."""
 """Compression level: under a millisecond for an ordinary block; higher ones gain little on blocks this small."""
 
 DamagedStreamError = zstd.ZstdError
@@ -164,7 +167,7 @@ def _fill(unpacker: "zstd.ZstdDecompressor", data: bytes, already: int = 0) -> b
 def packing_stream(file: Any) -> BinaryIO:
     """Give a stream that packs what is written to it into a file, as one frame with a checksum; close it to finish."""
     parameter = zstd.CompressionParameter
-    return cast("BinaryIO", zstd.ZstdFile(file, "wb", options={parameter.compression_level: LEVEL, parameter.checksum_flag: 1}))
+    return cast("BinaryIO", zstd.ZstdFile(file, "wb", options={parameter.compression_level: PACKING_LEVEL, parameter.checksum_flag: 1}))
 
 
 def unpacking_stream(file: BinaryIO) -> BinaryIO:
