@@ -7,8 +7,9 @@ How this works
 wrong; no word means that nothing is. What must hold whatever happened:
 
 - an archive that is not sealed is refused by `read` and is not good for `verify`; one that is sealed has no problem;
-- within an archive event numbers have no hole, up to its last whole block; in one that is cut, the head of an answer that was under way
-  has a number and is written with the end, so that as many may lack as exchanges are listed as opened and have no head;
+- within an archive event numbers have no hole, up to its last whole block; in one that is cut, an exchange that was under way
+  may have the number of its answer's head, which is written with its end, or of a chunk that was held back for redaction: as many numbers may
+  lack as exchanges are listed as unfinished;
 - an exchange is given as whole at most once, was asked by the client, and is the client's truth byte for byte: bodies, headers, status;
   of one that broke off, what is there is the beginning of the truth, and no shorter than what the client got;
 - as many requests are accounted for as the client sent and was served in: as whole, listed, lost with their numbers, or left out unseen;
@@ -62,8 +63,8 @@ class Part:
     """Target of each exchange that was opened in it."""
     events: frozenset[int]
     """Event numbers of records other than gaps."""
-    headless: frozenset[int]
-    """Exchanges that were opened, and of which neither the head of an answer nor the end is there."""
+    unfinished: frozenset[int]
+    """Exchanges that were opened, and of which the end is not there."""
     refused: bool
     """Whether `read` without salvage refuses it."""
 
@@ -115,12 +116,12 @@ def _look(path: Path) -> Part:
     joined = archive.join()
     opened: dict[int, str] = {}
     events: set[int] = set()
-    headed: set[int] = set()
+    ended: set[int] = set()
     for record in archive.records():
         if isinstance(record, Opened):
             opened[record.exchange] = record.request.target.decode("latin-1")
-        elif isinstance(record, Answered | Ended):
-            headed.add(record.exchange)
+        elif isinstance(record, Ended):
+            ended.add(record.exchange)
         events.update(_events(record))
     return Part(
         path,
@@ -131,7 +132,7 @@ def _look(path: Path) -> Part:
         joined.gaps,
         opened,
         frozenset(events),
-        frozenset(opened.keys() - headed),
+        frozenset(opened.keys() - ended),
         refused,
     )
 
@@ -148,8 +149,8 @@ def _wrong_in_itself(part: Part) -> Iterator[str]:
     said = {number for gap in part.gaps for number in _run(gap)}
     numbers = part.events | said
     holes = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
-    if len(holes) > (0 if part.sealed else len(part.headless)):
-        yield f"{len(holes)} event numbers below {max(numbers)} are missing, with {len(part.headless)} answers under way: {_few(holes)}"
+    if len(holes) > (0 if part.sealed else len(part.unfinished)):
+        yield f"{len(holes)} event numbers below {max(numbers)} are missing, with {len(part.unfinished)} exchanges unfinished: {_few(holes)}"
 
 
 def against_truth(exchange: Exchange, by_id: dict[str, Told], *, shed: bool = False) -> Iterator[str]:

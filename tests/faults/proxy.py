@@ -1,8 +1,9 @@
 """
 A real mitmdump, bare or with the recorder, and what can be done to it and to its writer.
 
-The bare one streams what the recorder streams (a server's events), since without that mitmproxy holds an endless stream for ever: what is
-compared is the recorder, not mitmproxy's default.
+The bare one streams what the recorder streams (a server's events, and bodies over 1 MiB), since without that mitmproxy holds an endless
+stream for ever, and answers 502 where a server dies in a body that it was gathering: what is compared is the recorder, not mitmproxy's
+default.
 """
 
 import asyncio
@@ -93,7 +94,9 @@ async def start(
         script = folder / "bare.py"
         script.write_text(_BARE)
     arguments = ["-s", str(script), "--set", f"confdir={folder / 'mitmproxy'}", "--set", "flow_detail=0", "--listen-host", "127.0.0.1"]
-    if output is not None:
+    if output is None:
+        arguments += ["--set", "stream_large_bodies=1m"]
+    else:
         arguments += ["--set", f"parity_output={output}", *options]
     arguments += ["--mode", f"reverse:http://127.0.0.1:{upstream}", "-p", "0", "--set", "keep_host_header=true"]
     said = folder / f"{name}.log"
