@@ -8,8 +8,9 @@ Below 4: tildes only, so such secrets are hidden but can no longer be told apart
 and the length, so a real secret that happens to begin with a tag is still replaced. Only base64url characters and `~` occur: these pass
 unchanged through headers, queries, JSON strings and forms.
 
-Three shapes are kept: an API key keeps its public prefix, a bearer token keeps its claims (only the signature goes), and a number
-stays a number (its digits become sevens, so equality is lost but a daemon still meets a number).
+Three shapes are kept: an API key (the daemon's or a provider's) keeps its public prefix, a bearer token keeps its claims (only the signature
+goes), and a number stays a number (its digits become sevens, so equality is lost but a daemon still meets a number). So a provider's key is
+the same whether it is known by its shape or by a name before it.
 """
 
 import base64
@@ -22,6 +23,14 @@ SHORT_TAG = b"~~"
 LONG_MIN_BYTES = 20
 SHORT_MIN_BYTES = 4
 API_KEY = re.compile(rb"(sig_sk_[0-9a-f]{12}_)([A-Za-z0-9_-]{43})")
+PROVIDER_KEY = re.compile(
+    rb"(?:gh[pousr]_|github_pat_|phc_|[sr]k_live_|[sr]k_test_|whsec_|npm_|hf_|dop_v1_)(?P<a>[A-Za-z0-9_~-]{16,255})"
+    rb"|sk-(?:ant-|proj-|or-)?(?P<b>[A-Za-z0-9_~-]{20,255})"
+    rb"|(?:xox[abeoprs]|xapp)-(?P<c>[A-Za-z0-9_~-]{10,255})"
+    rb"|AIza(?P<d>[A-Za-z0-9_-]{35})"
+    rb"|A(?:KIA|SIA)(?P<e>[A-Z0-9]{16}|~~[A-Za-z0-9_-]{14})"
+)
+"""A key whose public prefix says whose it is; the group that matches is what is secret, or a placeholder for that."""
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _DIGIT = re.compile(rb"[0-9]")
 
@@ -33,6 +42,9 @@ def is_placeholder(data: bytes) -> bool:
     key = API_KEY.fullmatch(data)
     if key is not None:
         return _is_plain(key[2])
+    provider = PROVIDER_KEY.fullmatch(data)
+    if provider is not None:
+        return _is_plain(provider[provider.lastgroup or 0])
     parts = data.split(b".")
     if len(parts) == 1:
         return False
@@ -63,6 +75,10 @@ def make_credential(key: bytes, secret: bytes) -> bytes:
     api_key = API_KEY.fullmatch(secret)
     if api_key is not None:
         return api_key[1] + make_opaque(key, api_key[2], len(api_key[2]))
+    provider = PROVIDER_KEY.fullmatch(secret)
+    if provider is not None:
+        start = provider.start(provider.lastgroup or 0)
+        return secret[:start] + make_opaque(key, secret[start:], len(secret) - start)
     payload, dot, signature = secret.rpartition(b".")
     if dot and claims_of(payload):
         return payload + dot + (signature if _is_plain(signature) else make_opaque(key, secret, len(signature)))
@@ -76,6 +92,9 @@ def count_kept(replaced: bytes) -> int:
     api_key = API_KEY.fullmatch(replaced)
     if api_key is not None:
         return len(api_key[1])
+    provider = PROVIDER_KEY.fullmatch(replaced)
+    if provider is not None:
+        return provider.start(provider.lastgroup or 0)
     payload, dot, _ = replaced.rpartition(b".")
     return len(payload) + 1 if dot and claims_of(payload) else 0
 
