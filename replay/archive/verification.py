@@ -7,14 +7,15 @@ by value: an archive imported without redaction has those by design, so they are
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from replay.archive.counts import Tally, events_of
 from replay.archive.joining import OPENED_BEFORE, Parts
 from replay.archive.keyring import Keyring
+from replay.archive.manifest import Dropped
 from replay.archive.numbering import EventNumbers
 from replay.archive.reading import Archive, read
 from replay.archive.snapshots import open_snapshot, snapshot_digest
@@ -72,6 +73,10 @@ class Verification:
     redactions: dict[str, int]
     """By kind."""
     suspects: tuple[LeftSecret, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The manifest's."""
+    dropped: tuple[Dropped, ...] = ()
+    """What retention took away."""
 
     @property
     def good(self) -> bool:
@@ -79,9 +84,11 @@ class Verification:
         return not self.problems
 
 
-def verify(path: Path, keys: Keyring | None = None) -> Verification:
+def verify(path: Path, keys: Keyring | None = None, also: Callable[[Record], None] | None = None) -> Verification:
     """
     Look at all of an archive. A damaged one comes back with its problems; what is whole in it is counted.
+
+    *also* is given each record, for a caller that wants to know more of an archive that may be too big to be read twice.
 
     Raises:
         ArchiveError: there is no archive at all, one that none of the *keys* opens, or a newer one.
@@ -91,7 +98,7 @@ def verify(path: Path, keys: Keyring | None = None) -> Verification:
     problems = list(archive.damage)
     look = _Look(archive)
     try:
-        look.over_all()
+        look.over_all(also or _nothing)
     except ArchiveError as error:
         problems.append(str(error))
     problems += look.problems(holes=sealed and archive.kind == "recording")
@@ -108,7 +115,13 @@ def verify(path: Path, keys: Keyring | None = None) -> Verification:
         gaps=dict(look.tally.gaps),
         redactions=dict(look.tally.redactions),
         suspects=(*_secrets_in_facts(archive.facts), *look.suspects),
+        facts=archive.facts,
+        dropped=archive.dropped,
     )
+
+
+def _nothing(_: Record) -> None:
+    """Look at nothing."""
 
 
 class _Look:
@@ -129,8 +142,8 @@ class _Look:
             if dropped.summary.first_event is not None and dropped.summary.last_event is not None:
                 self._events.add(dropped.summary.first_event, dropped.summary.last_event)
 
-    def over_all(self) -> None:
-        """Look at each record once. Raises `ArchiveError` where a block can't be read."""
+    def over_all(self, also: Callable[[Record], None]) -> None:
+        """Look at each record once, and have *also* look. Raises `ArchiveError` where a block can't be read."""
         for segment in self._archive.segments:
             self._blocks += len(self._archive.blocks(segment))
         self.snapshots = self._archive.snapshots()
@@ -140,6 +153,7 @@ class _Look:
                 self._events.add(first, last)
             self.suspects += _left_secrets(record)
             self._note(record)
+            also(record)
 
     def counts(self) -> dict[str, int]:
         """Give records by type, chunks, blocks, and the highest event number."""

@@ -102,7 +102,7 @@ def inspect(
     """Show what is in an archive, or how one that is being recorded goes; with an ID, one exchange whole."""
     from replay.jobs.looking import describe
 
-    say(describe(archive, exchange, salvage=salvage, keys=find_keys(keys), as_json=as_json))
+    say(describe(archive, exchange, salvage=salvage, keys=find_keys(keys), as_json=as_json, now=_now().timestamp()))
 
 
 @application.command()
