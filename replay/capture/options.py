@@ -1,16 +1,19 @@
 """The recorder's options: what they mean, what is refused, and what the archive is told of them."""
 
+import contextlib
 import ipaddress
 import itertools
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from mitmproxy import version
 from mitmproxy.addonmanager import Loader
+from mitmproxy.exceptions import OptionsError
 from mitmproxy.options import Options
 from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 
@@ -57,6 +60,8 @@ OPTIONS: Final[tuple[tuple[str, type, Any, str, tuple[str, ...]], ...]] = (
 )
 """Name, type, default, meaning, and what may be given."""
 
+PREFIX: Final = "parity_"
+EXIT_REFUSED: Final = 2
 _AT_LEAST: Final = {
     "parity_snapshot_seconds": 1,
     "parity_stream_kb": 1,
@@ -73,13 +78,46 @@ _NOT_TOLD: Final = frozenset({"parity_output", "parity_workspace"})
 
 
 def declare_options(loader: Loader) -> None:
-    """Declare the options with the prefix `parity_`; declaring them again changes nothing."""
+    """
+    Declare the options with the prefix `parity_`; declaring them again changes nothing.
+
+    A value that is none ends mitmproxy: it would drop that error without a word, and pass traffic unrecorded.
+    """
     for name, kind, default, meaning, choices in OPTIONS:
         loader.add_option(name, kind, default, meaning, choices=choices or None)
+    try:
+        loader.master.options.process_deferred()
+    except OptionsError as error:
+        given = ", ".join(name for name in loader.master.options.deferred if name.startswith(PREFIX))
+        refuse(f"{error} (one of {given}); give each option once, as --set <name>=<value>")
+
+
+def refuse(why: str) -> NoReturn:
+    """End mitmproxy before it does what must not be."""
+    complain(why)
+    sys.exit(EXIT_REFUSED)
+
+
+def complain(text: str) -> None:
+    """Say something past the log, which may be off; standard error may be closed."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"parity: {text}\n")
 
 
 def check_values(options: Options) -> str | None:
     """Give what is wrong with the options' values, in words; None where nothing is."""
+    try:
+        return _wrong_with(options)
+    except OSError as error:
+        return f"{error.filename}: can't be looked at ({error.strerror})"
+
+
+def _wrong_with(options: Options) -> str | None:
+    # mitmproxy keeps names that it does not know for addons still to come, and says nothing: a mistyped one must not switch something off
+    unknown = [name for name in options.deferred if name.startswith(PREFIX)]
+    if unknown:
+        return f"{', '.join(unknown)}: there is no such option; `mitmdump -s <this script> --options` lists them"
     for name, least in _AT_LEAST.items():
         if getattr(options, name) < least:
             return f"{name}={getattr(options, name)}: must be {least} or more"
@@ -93,9 +131,9 @@ def check_values(options: Options) -> str | None:
         rate = -1.0
     if not 0.0 <= rate <= 1.0:
         return f"parity_sample={options.parity_sample}: must be a number from 0 to 1, such as 0.1"
-    unknown = set(_listed(options.parity_snapshots)) - set(_OCCASIONS)
-    if unknown:
-        return f"parity_snapshots={options.parity_snapshots}: {', '.join(sorted(unknown))}: must be of {', '.join(_OCCASIONS)}"
+    others = set(_listed(options.parity_snapshots)) - set(_OCCASIONS)
+    if others:
+        return f"parity_snapshots={options.parity_snapshots}: {', '.join(sorted(others))}: must be of {', '.join(_OCCASIONS)}"
     lanes = _listed(options.parity_lanes)
     if lanes and (len(lanes) != len(options.mode) - 1 or len({"daemon", *lanes}) != len(options.mode)):
         return f"parity_lanes={options.parity_lanes}: must name every --mode but the first, each otherwise, and none `daemon`"

@@ -27,6 +27,7 @@ from typing import Any
 
 from mitmproxy import http, tcp, udp
 from mitmproxy.connection import Client
+from mitmproxy.log import ALERT
 from mitmproxy.master import Master
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
@@ -35,14 +36,24 @@ from replay.capture.feed import Feed
 from replay.capture.flows import end_of, look_at, needs_fresh_connection, streams_answer, streams_request, target_of
 from replay.capture.frames import ANSWERED, CHUNK, ENDED, GAP, NUMBER, OPENED, STATISTICS, STOP, Message
 from replay.capture.installation import key_path, load_key
-from replay.capture.options import check_listeners, check_values, configuration, default_folder, lanes_of, may_write, name_archive, thresholds
+from replay.capture.options import (
+    check_listeners,
+    check_values,
+    complain,
+    configuration,
+    default_folder,
+    lanes_of,
+    may_write,
+    name_archive,
+    refuse,
+    thresholds,
+)
 from replay.capture.refusals import Refusals
 from replay.capture.sampling import Sampling
 from replay.capture.shedding import BIG_BODY_BYTES, KEPT_ONE_IN, READING, WORDS, Step
 from replay.model import STREAM_TYPES, EndReason, GapReason, UsageError
 
 NAME = "parity-recorder"
-EXIT_REFUSED = 2
 EXIT_LOST = 3
 ABANDONED_SECONDS = 2.0
 """How long after its connection an exchange may still end by a hook of its own."""
@@ -163,8 +174,7 @@ class Recorder:
         options = self._master.options
         trouble = check_listeners(options) or (self._check_start() if self._feed is None else None)
         if trouble is not None:
-            sys.stderr.write(f"parity: {trouble}\n")
-            sys.exit(EXIT_REFUSED)
+            refuse(trouble)
         wanted: dict[str, Any] = {} if options.keep_host_header else {"keep_host_header": True}
         if options.tcp_timeout == MITMPROXY_TIMEOUT_SECONDS:
             # a stream may be silent for longer than mitmproxy would let it; what the operator asked for stays
@@ -183,12 +193,16 @@ class Recorder:
                 load_key(key_path(os.environ))
             except UsageError as error:
                 return str(error)
-        if options.parity_output and Path(options.parity_output).exists():
-            return f"parity_output {options.parity_output}: there is something already; name a new folder"
         folder = Path(options.parity_output).parent if options.parity_output else default_folder(self._script)
-        if not may_write(folder):
-            return f"{folder.absolute()}: nothing can be written there; name another place with --set parity_output=<new folder>.parity"
-        return None
+        try:
+            if options.parity_output and Path(options.parity_output).exists():
+                return f"parity_output {options.parity_output}: there is something already; name a new folder"
+            if may_write(folder):
+                return None
+            why = ""
+        except OSError as error:
+            why = f" ({error.strerror})"
+        return f"{folder.absolute()}: nothing can be written there{why}; name another place with --set parity_output=<new folder>.parity"
 
     def running(self) -> None:
         """Begin to record, once mitmproxy listens."""
@@ -216,7 +230,7 @@ class Recorder:
         if self._sampling.rate < 1.0:
             part, whole = options.parity_sample, options.parity_sample_by
             logger.warning("parity: parity_sample=%s: only a part of the traffic is recorded, whole by %s", part, whole)
-        logger.info("parity: recording to %s", self._path)
+        logger.log(ALERT, "parity: recording to %s", self._path)
         self._start_writer()
         self._statistics_at = self._status_said = time.monotonic()
         self._loop.call_later(TICK_SECONDS, self._tick)
@@ -259,21 +273,21 @@ class Recorder:
         self.stopped = True
         self._put((STOP, "proxy stopped"))
         if not feed.alive:
-            self._complain(f"{self._path}: NOT sealed: there is no writer process; what it had written can be read with --salvage")
+            complain(f"{self._path}: NOT sealed: there is no writer process; what it had written can be read with --salvage")
             return
         seconds = SEAL_SECONDS + (self._master.options.parity_snapshot_seconds if self._master.options.parity_workspace else 0)
         if not await feed.finish(seconds) and self._sealed is None:
-            self._complain(f"{self._path}: not sealed within {seconds:g} s; the writer goes on by itself, look with `signet-parity verify`")
+            complain(f"{self._path}: not sealed within {seconds:g} s; the writer goes on by itself, look with `signet-parity verify`")
             feed.hang_up()
             return
         sealed = self._sealed or {}
         feed.hang_up()
         if not sealed.get("sealed"):
-            self._complain(f"{sealed.get('path', self._path)}: NOT sealed; what was written can be read with --salvage")
+            complain(f"{sealed.get('path', self._path)}: NOT sealed; what was written can be read with --salvage")
         elif sealed.get("lost") or self._lost:
-            self._complain(f"{sealed['path']}: sealed, {sealed['lost']} records lost; {self._lost} troubles were told above")
+            complain(f"{sealed['path']}: sealed, {sealed['lost']} records lost; {self._lost} troubles were told above")
         else:
-            logger.info("parity: sealed %s", sealed["path"])
+            logger.log(ALERT, "parity: sealed %s", sealed["path"])
 
     # --- traffic ---
 
@@ -659,7 +673,7 @@ class Recorder:
         every = self._master.options.parity_status_seconds
         if every and now - self._status_said >= every:
             self._status_said = now
-            logger.info("parity: %s", self._status_line())
+            logger.log(ALERT, "parity: %s", self._status_line())
 
     def _say_statistics(self) -> None:
         assert self._feed is not None
@@ -688,6 +702,3 @@ class Recorder:
             logger.error("parity: %s", text)
         if self._master.options.parity_on_error == "stop" and not self.stopped:
             self._loop.call_soon(sys.exit, EXIT_LOST)
-
-    def _complain(self, text: str) -> None:
-        sys.stderr.write(f"parity: {text}\n")

@@ -1,0 +1,33 @@
+"""What somebody found who tried to break the recorder."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["parity_queue_mb=many"], "parity_queue_mb"),
+        (["parity_output=a.parity", "parity_output=b.parity"], "parity_output"),
+        (["parity_recipient=ops.pub"], "parity_recipient: there is no such option"),
+        (["parity_output=" + "a" * 300 + ".parity"], "nothing can be written there"),
+        (["parity_attach=" + "a" * 300], "can't be looked at"),
+    ],
+)
+def test_options_that_are_none(launch: Any, tmp_path: Path, options: list[str], said: str) -> None:
+    """A value that is none, an option given twice or mistyped, a name that no disk takes: code 2 and words, never traffic unrecorded."""
+    proxy = launch(*(part for option in options for part in ("--set", option)))
+    assert proxy.wait() == 2, proxy.output
+    assert said in proxy.output
+    assert "listening" not in proxy.output
+    assert not list(tmp_path.glob("**/*.parity"))
+
+
+def test_refusing_without_standard_error(launch: Any) -> None:
+    """Where standard error is closed a listener beyond loopback is refused all the same."""
+    proxy = launch("--mode", "reverse:http://127.0.0.1:9@0.0.0.0:0", bare=True, before=lambda: os.close(2))
+    assert proxy.wait() == 2, proxy.output
+    assert "listening" not in proxy.output
