@@ -15,7 +15,7 @@ from replay.checks.secrets import FACT, find_secrets
 from replay.compare import compare_archives, partners_of
 from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
 from replay.judge.canaries import Ground
-from replay.model import GapReason, Pair, RuleError, UsageError, Verdict
+from replay.model import Gap, GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
 from replay.runs import Party, Run, check_place
 
@@ -292,6 +292,7 @@ def _incomplete(run: Run) -> str:
 
 def _party(name: str, archive: Archive, run_path: Path) -> Party:
     started = archive.manifest.get("started_at", 0.0)
+    joined = archive.join()
     daemon = archive.facts.get("daemon", "")
     if isinstance(daemon, dict):
         daemon = " ".join(str(daemon[key]) for key in ("name", "version") if daemon.get(key))
@@ -302,10 +303,20 @@ def _party(name: str, archive: Archive, run_path: Path) -> Party:
         digest=archive.digest,
         daemon=str(daemon),
         started_at=float(started) if isinstance(started, int | float) else 0.0,
-        exchanges=len(archive.exchanges()),
+        exchanges=len(joined.exchanges),
         salvaged=archive.salvaged,
         cell=str(archive.facts.get("cell", "none")),
+        lacks=_lacks(joined.gaps),
     )
+
+
+def _lacks(gaps: Sequence[Gap]) -> tuple[tuple[str, int], ...]:
+    """Count what the recorder left out or lost and could not even name, by reason."""
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        if gap.exchange is None:
+            counts[str(gap.reason)] = counts.get(str(gap.reason), 0) + gap.count
+    return tuple(sorted(counts.items()))
 
 
 def _read_text(path: Path, what: str) -> str:

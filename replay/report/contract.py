@@ -95,7 +95,7 @@ def domain_row(domain: str, tally: Tally) -> dict[str, Any]:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    return asdict(party)
+    return {**asdict(party), "lacks": dict(party.lacks)}
 
 
 def _by_verdict(verdicts: Any) -> dict[str, int]:

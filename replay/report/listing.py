@@ -20,8 +20,9 @@ def exchanges_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     if not rows:
         return "no whole exchange"
-    names = ["id", "status", "ms", "bytes", "end", "domain", *(["lane"] if any(row.get("lane", _LANE) != _LANE for row in rows) else []), "request"]
-    shown = [[_cell(name, row.get(name, _LANE)) for name in names] for row in rows]
+    lanes = any(row.get("lane", _LANE) != _LANE for row in rows)
+    names = ["id", "status", "ms", "bytes", "end", "domain", *(["lane"] if lanes else []), "request"]
+    shown = [[_cell(name, {"lane": _LANE, **row}[name]) for name in names] for row in rows]
     return tabulate(shown, headers=names, tablefmt="simple", disable_numparse=[len(names) - 1])
 
 

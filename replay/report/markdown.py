@@ -6,7 +6,7 @@ from typing import Final
 from replay.evidence import domains
 from replay.model import Cluster, Verdict
 from replay.report.terminal import last_line, place_words, route_words, seen, title_of
-from replay.report.text import around, bound, cut, moment, party_name, plural, share, visible
+from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX: Final = 100
@@ -103,4 +103,5 @@ def _facts(run: Run) -> list[str]:
 
 def _party(party: Party) -> str:
     salvaged = ", SALVAGED" if party.salvaged else ""
-    return f"{plain(party_name(party))}, {code(party.path)}, {plural(party.exchanges, 'exchange')}, cell {visible(party.cell)}{salvaged}"
+    lacks = f", {plain(lacking(party))}" if party.lacks else ""
+    return f"{plain(party_name(party))}, {code(party.path)}, {plural(party.exchanges, 'exchange')}, cell {visible(party.cell)}{salvaged}{lacks}"

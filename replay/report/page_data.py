@@ -21,7 +21,7 @@ from replay.evidence import domains
 from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
 from replay.report.contract import domain_row
 from replay.report.terminal import last_line, seen, tells_place, title_of
-from replay.report.text import bound, moment, party_name, plural, share
+from replay.report.text import bound, lacking, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
 
 type Bodies = Literal["none", "diff", "full"]
@@ -126,6 +126,8 @@ def _party(party: Party) -> str:
         words.append(f"cell: {party.cell}")
     if party.salvaged:
         words.append("SALVAGED: the archive was cut, only its whole records count")
+    if party.lacks:
+        words.append(lacking(party))
     return " · ".join(words)
 
 

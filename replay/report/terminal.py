@@ -7,7 +7,7 @@ from tabulate import tabulate
 from replay.evidence import Tally, domains
 from replay.judge import quirk_words
 from replay.model import Cluster, Verdict
-from replay.report.text import around, bound, cut, moment, party_name, plural, share, visible
+from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX = 40
@@ -157,7 +157,8 @@ def _head(run: Run) -> str:
 def _party(role: str, party: Party) -> str:
     cell = "" if party.cell == "none" else f" · cell: {visible(party.cell)}"
     salvaged = " · SALVAGED: the archive was cut, only its whole records count" if party.salvaged else ""
-    return f"{role:<10} {visible(party_name(party))} · {visible(party.path)} · {plural(party.exchanges, 'exchange')}{cell}{salvaged}"
+    lacks = f" · {lacking(party)}" if party.lacks else ""
+    return f"{role:<10} {visible(party_name(party))} · {visible(party.path)} · {plural(party.exchanges, 'exchange')}{cell}{salvaged}{lacks}"
 
 
 def _notes(run: Run) -> str:

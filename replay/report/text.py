@@ -82,6 +82,12 @@ def party_name(party: Party) -> str:
     return party.daemon or party.path.rstrip("/").rsplit("/", 1)[-1] or party.archive
 
 
+def lacking(party: Party) -> str:
+    """Say what an archive's recorder never wrote, such as `lacks 80 sampled out, 3 not written`; empty where it wrote everything."""
+    told = ", ".join(f"{count:,} {visible(reason)}" for reason, count in party.lacks)
+    return f"lacks {told}" if told else ""
+
+
 def moment(seconds: float) -> str:
     """Give a time as `2026-11-23 12:00 UTC`; a time that no calendar holds as its number."""
     try:

@@ -23,6 +23,8 @@ class Party:
     salvaged: bool = False
     cell: str = "none"
     """`namespace`, `mapped`, `url` or `none` (a recording)."""
+    lacks: tuple[tuple[str, int], ...] = ()
+    """What its recorder says was never written, by reason and how many, such as (`sampled out`, 80): none of it is planned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.report import bound, domains, last_line, share, table, visible
+from replay.report import bound, contract, domains, html, last_line, markdown, share, table, visible
 from replay.report.listing import exchanges_table
 from replay.report.text import around, cut, shared
 from replay.runs import Canaries, Run
@@ -148,3 +148,13 @@ def test_every_rate_has_its_denominator(events: int, trials: int, text: str) -> 
 def test_an_archive_without_exchanges_is_listed_too() -> None:
     """Where nothing is whole the table says so."""
     assert exchanges_table([]) == "no whole exchange"
+
+
+def test_what_the_recording_lacks_is_told(sample: Run) -> None:
+    """What was sampled out, or lost without a name, stands beside who was recorded, in every form that people read, and in JSON."""
+    lacking = replace(sample, recorded=replace(sample.recorded, lacks=(("not written", 3), ("sampled out", 1234))))
+    for text in (table(lacking), html(lacking, "none")):
+        assert "lacks 3 not written, 1,234 sampled out" in text
+    assert "lacks 3 not written, 1,234 sampled out" in markdown(lacking)
+    assert contract(lacking)["recorded"]["lacks"] == {"not written": 3, "sampled out": 1234}
+    assert "lacks" not in table(sample)
