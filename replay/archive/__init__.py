@@ -27,6 +27,7 @@ A gap of reason `not written` or `shed` accounts for as many event numbers as it
 one names is never given as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
 """
 
+from replay.archive.codec import UnwritableError
 from replay.archive.encryption import LockedError
 from replay.archive.extraction import Extraction, Limits, extract
 from replay.archive.formats import FORMAT, NewerFormatError
@@ -58,6 +59,7 @@ __all__ = [
     "NewerFormatError",
     "Packed",
     "SnapshotError",
+    "UnwritableError",
     "Verification",
     "change_recipients",
     "extract",

@@ -53,6 +53,10 @@ class Body:
     data: bytes
 
 
+class UnwritableError(ArchiveError):
+    """A record holds what the format can't: nothing of it was written, and the archive is none the worse."""
+
+
 type Entry = SegmentHead | Body | Index | Record
 type Resolve = Callable[[bytes], bytes]
 """Gives the content for a digest of 32 bytes; raises `ArchiveError` where it is not there."""
@@ -95,7 +99,7 @@ def encode(entry: Entry, spill: Spill = keep) -> bytes:
             # lone surrogates are rare, and looking for them costs every word a third of its time
             return bytes(msgpack.packb(packed, use_bin_type=True, unicode_errors="surrogatepass"))
     except (Mismatch, ValueError, OverflowError) as error:
-        raise ArchiveError(f"a record can't be written: {type(entry).__name__}: {error}") from error
+        raise UnwritableError(f"a record can't be written: {type(entry).__name__}: {error}") from error
 
 
 def decode(raw: bytes, resolve: Resolve, number: int = FORMAT) -> Iterator[Entry]:

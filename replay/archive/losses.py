@@ -26,7 +26,9 @@ class Losses:
             self._gaps = list(_folded(self._gaps))
 
     def batches(self, size: int) -> Iterator[list[Gap]]:
-        """Give what has to be listed, so many at a time; each batch is over with `said()`."""
+        """Give what has to be listed, in the order of events, so many at a time; each batch is over with `said()`."""
+        # a list that breaks off in the middle then leaves no holes below what it has said
+        self._gaps.sort(key=lambda gap: (gap.event is None, gap.event or 0))
         while self._gaps:
             yield self._gaps[:size]
 

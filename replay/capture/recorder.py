@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,8 @@ ABANDONED_SECONDS = 2.0
 STARTUP_SECONDS = 1.0
 """By then mitmproxy has started: it ends over an error that is logged before."""
 TICK_SECONDS = 1.0
+CERTAIN_SECONDS = 3.0
+"""What was handed over so long ago is on disk, if the writer lives and the disk takes it."""
 STATISTICS_SECONDS = 60.0
 SEAL_SECONDS = 30.0
 """How long the end of the proxy waits for the writer, beside the time that a last snapshot may take."""
@@ -154,6 +157,8 @@ class Recorder:
         self._sampling = Sampling(1.0, "connection")
         self._left_out: dict[tuple[GapReason, str], int] = {}
         """How many exchanges were left out since that was last said, by reason and words."""
+        self._told: deque[tuple[float, tuple[GapReason, str], int]] = deque()
+        """What of it was said when; a writer that dies may not have had it on disk."""
         self._reading = itertools.count()
         self._writer_began = 0.0
         self._pause_s = RESTART_SECONDS_MIN
@@ -602,10 +607,14 @@ class Recorder:
         if self._feed is None or not self._feed.alive:
             return
         for kind, count in self._refusals.take().items():
-            self._gap(GapReason.MALFORMED, count=count, detail=kind)
+            self._left_out[GapReason.MALFORMED, kind] = self._left_out.get((GapReason.MALFORMED, kind), 0) + count
         counts, self._left_out = self._left_out, {}
+        now = time.monotonic()
+        while self._told and now - self._told[0][0] > CERTAIN_SECONDS:
+            self._told.popleft()
         for (reason, why), count in counts.items():
-            self._gap(reason, count=count, detail=f"exchanges{': ' if why else ''}{why}")
+            self._gap(reason, count=count, detail=why or "exchanges")
+            self._told.append((now, (reason, why), count))
 
     def _say_step(self) -> None:
         assert self._feed is not None
@@ -646,6 +655,11 @@ class Recorder:
         """Start another writer, later each time it does not last."""
         if self.stopped:
             return
+        # told again rather than not at all: some of it may stand in the archive before
+        for at, what, count in self._told:
+            if time.monotonic() - at <= CERTAIN_SECONDS:
+                self._left_out[what] = self._left_out.get(what, 0) + count
+        self._told.clear()
         self._lost += 1
         self._alarm(f"{self._path}: {why}; traffic passes, and is not recorded until there is another")
         if time.monotonic() - self._writer_began > RESTART_SECONDS_MAX:

@@ -158,3 +158,35 @@ def test_stand_ins_account_for_every_number(record: Record) -> None:
     """The gaps that stand for a record have its event numbers and its exchange."""
     assert numbers(list(stand_ins(record))) == numbers([record])
     assert {gap.exchange for gap in stand_ins(record)} == {getattr(record, "exchange", None)}
+
+
+def test_what_the_format_cannot_hold(tmp_path: Path) -> None:
+    """A status beyond any number of the format costs its own record and no other: it is a gap, and the archive goes on."""
+    alarms: list[str] = []
+    journal = Journal(tmp_path / "a.parity", {}, alarms.append)
+    journal.write(opened(1, 1))
+    answer = Response(b"HTTP/1.1", 2**64, b"OK", (), b"")
+    journal.write(Ended(1, 3, 3.0, EndReason.COMPLETE, answer, b"", headers_event=2))
+    journal.write(opened(2, 4))
+    journal.write(ended(2, 6))
+    assert journal.seal(event=7, at=1.0, reason="test")
+    archive = read(tmp_path / "a.parity")
+    assert [exchange.id for exchange in archive.exchanges()] == [2]
+    assert numbers(list(archive.records())) == list(range(1, 8))
+    assert verify(archive.path).good
+    assert "can't be written" in alarms[0]
+
+
+def test_a_first_archive_that_comes_late(tmp_path: Path) -> None:
+    """Where the disk takes the archive only later, that is said when it does, with what was lost before."""
+    alarms: list[str] = []
+    (tmp_path / "file").touch()
+    journal = Journal(tmp_path / "file" / "a.parity", {}, alarms.append)
+    journal.write(opened(1, 1))
+    (tmp_path / "file").unlink()
+    journal.write(ended(1, 3))
+    journal._loss.retry_at = 0.0
+    journal.write(opened(2, 4))
+    assert journal.seal(event=5, at=1.0, reason="test")
+    assert "recording begins in" in alarms[1]
+    assert numbers(list(read(tmp_path / "file" / "a.parity").records())) == list(range(1, 6))

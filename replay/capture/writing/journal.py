@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from replay.archive import ArchiveWriter
+from replay.archive import ArchiveWriter, UnwritableError
 from replay.model import Answered, ArchiveError, Chunks, Ended, Gap, GapReason, Opened, ParityError, Record
 
 RETRY_SECONDS_MIN = 2.0
@@ -118,7 +118,14 @@ class Journal:
                 if gap.event is None or gap.event > self._floor:
                     self._writer.append(gap)
             return
-        self._writer.append(record)
+        try:
+            self._writer.append(record)
+        except UnwritableError as error:
+            # mitmproxy takes, for instance, a status of any size
+            self.lost += 1
+            self._alarm(f"{error}; it is counted as a gap")
+            for gap in stand_ins(record, "the format can't hold it"):
+                self._writer.append(gap)
         if isinstance(record, Opened):
             self._opened.add(record.exchange)
         elif isinstance(record, Ended):
@@ -181,6 +188,8 @@ class Journal:
         if self._begun:
             lost = f"; {self._loss.records} records before it were not written" if self._loss.records else ""
             self._alarm(f"recording goes on in {path}{lost}")
+        elif self._loss.said:
+            self._alarm(f"recording begins in {path}; {self._loss.records} records before it were not written")
         elif taken:
             logger.warning("parity: %s was there already; recording to %s", self.path, path)
         self._writer, self._begun, self._begun_at, self._floor = writer, True, time.monotonic(), self.last_event
