@@ -43,8 +43,8 @@ def _says_so(exchange: Exchange) -> bool:
 
 
 def _is_inside(exchange: Exchange, call: Exchange) -> bool:
-    spanned = call.opened_event < exchange.opened_event and exchange.ended_event < call.ended_event
-    return spanned and exchange.connection.client != call.connection.client
+    # the call was opened before, or it would not be known yet
+    return exchange.ended_event < call.ended_event and exchange.connection.client != call.connection.client
 
 
 def _calls_tool(exchange: Exchange) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from replay.archive import ArchiveWriter, Keyring, load_key, make_key, read, save_key
 from replay.demo import make_workspace
 from replay.model import Connection, Ended, EndReason, Opened, Request, Response
+from replay.workspace.secrets import put_plain
 
 type Run = Callable[..., Any]
 
@@ -129,6 +130,7 @@ def test_the_whole_line(signet_parity: Run, recording: Path, key: Path, tmp_path
     """Replayed, compared, judged again and reported: all of it encrypted for the same reader, no clear text but where it was asked for."""
     state, made = tmp_path / "state", tmp_path / "made"
     make_workspace(state, 1)
+    put_plain(state / ".secrets" / "secrets.enc", "PAYROLL_TOKEN", "a value", now="2026-11-23T00:00:00.000Z")
     made.mkdir()
     keys = ("--keys", key)
     private = load_key(key).private
@@ -141,6 +143,8 @@ def test_the_whole_line(signet_parity: Run, recording: Path, key: Path, tmp_path
     observed = read(made / "observed.parity", keys=Keyring.load(key))
     assert observed.manifest["recipients"] == (load_key(key).id,)
     assert "secrets" not in observed.facts
+    forms = next(json.loads(record.detail) for record in observed.daemon_records() if record.what == "secrets")
+    assert forms == {"PAYROLL_TOKEN": "plaintext"}
 
     run = made / "a.run"
     compared = signet_parity("compare", recording, made / "observed.parity", "--control", made / "control.parity", "--run", run, *keys)
@@ -152,7 +156,7 @@ def test_the_whole_line(signet_parity: Run, recording: Path, key: Path, tmp_path
     assert signet_parity("report", run, *keys).code == 0
 
     # what the recorded daemon said, what the replayed ones say, and the key: nowhere
-    assert clear_files(made, PLAIN, b"uptime", b"/api/memories", private, private.hex().encode()) == []
+    assert clear_files(made, PLAIN, b"uptime", b"/api/memories", b"PAYROLL_TOKEN", private, private.hex().encode()) == []
 
     page = tmp_path / "page.html"
     shown = signet_parity("report", run, "--format", "html", "--out", page, *keys)

@@ -1,11 +1,15 @@
-"""Where a replay puts what it observed."""
+"""Where a replay puts what it observed, and what it leaves behind."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from replay.jobs.replaying import _bring_out
-from replay.model import UsageError
+from replay.archive import ArchiveWriter, Keyring, make_key
+from replay.jobs.replaying import Order, _bring_out, replay_archive
+from replay.model import Connection, DaemonError, Ended, EndReason, Opened, Request, Response, UsageError
+
+KEY = make_key()
 
 
 def test_an_observed_archive_never_goes_into_another(tmp_path: Path) -> None:
@@ -18,3 +22,25 @@ def test_an_observed_archive_never_goes_into_another(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "observed.parity").iterdir()] == ["manifest.json"]
     assert (tmp_path / "observed.parity" / "manifest.json").read_text() == "early"
     assert (tmp_path / "written" / "manifest.json").read_text() == "late"
+
+
+@pytest.mark.parametrize("recipients", [(), (KEY.public,)], ids=["clear", "encrypted"])
+def test_what_is_left_of_a_replay_that_failed(recipients: tuple[bytes, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell whose daemon died is kept for whoever looks for the reason; of an encrypted recording nothing in clear is kept."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "state").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with ArchiveWriter.create(tmp_path / "a.parity", kind="recording", facts={}, recipients=recipients) as writer:
+        writer.append(Opened(1, 1, 1.0, Connection("c"), Request(b"GET", b"/health", b"HTTP/1.1", ())))
+        writer.append(Ended(1, 2, 1.1, EndReason.COMPLETE, Response(b"HTTP/1.1", 200, b"OK", (), b"{}"), b""))
+        writer.seal(event=3, at=2.0, reason="test")
+    daemon = tmp_path / "dying.toml"
+    daemon.write_text('command = ["{python}", "-c", "raise SystemExit(\'out of luck\')"]\n')
+    order = Order(tmp_path / "a.parity", tmp_path / "o.parity", daemon=str(daemon), state=tmp_path / "state", keys=Keyring.of([KEY]))
+
+    with pytest.raises(DaemonError, match="out of luck"):
+        replay_archive(order, lambda *_: None)
+
+    left = list((tmp_path / "tmp").iterdir())
+    assert len(left) == (0 if recipients else 1)
+    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in left)
