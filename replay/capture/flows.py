@@ -6,6 +6,7 @@ from mitmproxy import http
 
 from replay.model import STREAM_TYPES, EndReason, Header
 
+_NO_HOOKS = "x-signet-no-hooks"
 _REUSABLE = (b"application/json", b"text/plain", b"text/event-stream", b"application/x-ndjson")
 
 
@@ -62,13 +63,20 @@ def needs_fresh_connection(flow: http.HTTPFlow) -> bool:
     Whether the daemon may drop what would follow on the connection of this answer.
 
     The JS daemon answers a file, or its fallback page, and drops without a byte a request that follows within a millisecond. Its routes' own
-    answers are not followed by that; they are JSON, text or streams, and their paths end in no file name.
+    answers to a GET are not followed by that; they are JSON, text or streams, and their paths end in no file name.
+
+    Where it answers without having read the request's body it closes the connection half a second later, whatever is on its way there by
+    then. Nobody sees whether it read it: refusals may be of that kind, and answers to a client that wants no hooks.
     """
     request, response = flow.request.data, flow.response
-    if response is None or request.method != b"GET" or request.http_version != b"HTTP/1.1":
+    if response is None or request.http_version != b"HTTP/1.1":
         return False
-    media, _, _ = look_at(response.data.headers.fields)
-    return media not in _REUSABLE or b"." in request.path.partition(b"?")[0].rpartition(b"/")[2]
+    if request.method == b"GET":
+        media, _, _ = look_at(response.data.headers.fields)
+        return media not in _REUSABLE or b"." in request.path.partition(b"?")[0].rpartition(b"/")[2]
+    if response.data.status_code < 400 and _NO_HOOKS not in request.headers:
+        return False
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def end_of(error: str, *, requested: bool, answered: bool) -> EndReason:
