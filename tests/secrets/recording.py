@@ -116,3 +116,10 @@ def await_true[T](probe: Callable[[], T]) -> T:
         assert time.monotonic() < deadline, "it did not happen in time"
         pause.wait(0.05)
     return value
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
