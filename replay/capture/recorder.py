@@ -19,7 +19,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +34,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from replay.capture.costs import Costs
 from replay.capture.feed import Feed
 from replay.capture.flows import end_of, look_at, needs_fresh_connection, streams_answer, streams_request, target_of
-from replay.capture.frames import ANSWERED, CHUNK, ENDED, GAP, NUMBER, OPENED, STATISTICS, STOP, Message
+from replay.capture.frames import ANSWERED, CHUNK, ENDED, GAP, NUMBER, OPENED, STATISTICS, STOP, SURE, Message
 from replay.capture.installation import key_path, load_key
 from replay.capture.options import (
     check_listeners,
@@ -61,8 +60,6 @@ ABANDONED_SECONDS = 2.0
 STARTUP_SECONDS = 1.0
 """By then mitmproxy has started: it ends over an error that is logged before."""
 TICK_SECONDS = 1.0
-CERTAIN_SECONDS = 3.0
-"""What was handed over so long ago is on disk, if the writer lives and the disk takes it."""
 STATISTICS_SECONDS = 60.0
 SEAL_SECONDS = 30.0
 """How long the end of the proxy waits for the writer, beside the time that a last snapshot may take."""
@@ -157,8 +154,11 @@ class Recorder:
         self._sampling = Sampling(1.0, "connection")
         self._left_out: dict[tuple[GapReason, str], int] = {}
         """How many exchanges were left out since that was last said, by reason and words."""
-        self._told: deque[tuple[float, tuple[GapReason, str], int]] = deque()
-        """What of it was said when; a writer that dies may not have had it on disk."""
+        self._gone: dict[str, tuple[float, Any]] = {}
+        """Clients that went not long ago, oldest first: when (monotonic), and their address."""
+        self._unsure: dict[tuple[GapReason, str], int] = {}
+        """What of it was said, and may not be on disk: a writer that dies loses it."""
+        self._serial = 0
         self._reading = itertools.count()
         self._writer_began = 0.0
         self._pause_s = RESTART_SECONDS_MIN
@@ -300,7 +300,7 @@ class Recorder:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Number and hand over the head of a request."""
         if flow.is_replay:
-            self._gap(GapReason.SKIPPED, detail="a request that was replayed from within the proxy")
+            self._leave_out(GapReason.SKIPPED, "a request that was replayed from within the proxy")
             return
         feed = self._feed
         if feed is None:
@@ -400,29 +400,28 @@ class Recorder:
         if not any(opened.flow.client_conn.id == data.client.id for opened in self._open.values()):
             why = data.server.error or "unknown error"
             self.start()
-            self._gap(GapReason.SKIPPED, detail=f"the daemon could not be reached ({why}); what the client would have asked was not seen")
+            self._leave_out(GapReason.SKIPPED, f"the daemon could not be reached ({why}); what the client would have asked was not seen")
 
     @_guarded
     def client_disconnected(self, client: Client) -> None:
         """End, a little later, what stays open of a connection that is gone: mitmproxy breaks down over some requests (those with trailers)."""
-        if any(opened.flow.client_conn.id == client.id for opened in self._open.values()):
-            asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._end_abandoned, client.id)
-        asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._refusals.forget, client.peername)
+        # whether something stays open is looked at for all of them at once: there may be thousands of both
+        self._gone[client.id] = time.monotonic(), client.peername
 
     @_guarded
     def websocket_start(self, _: http.HTTPFlow) -> None:
         """Count a websocket: its messages are not recorded."""
-        self._gap(GapReason.SKIPPED, detail="messages of a websocket")
+        self._leave_out(GapReason.SKIPPED, "messages of a websocket")
 
     @_guarded
     def tcp_start(self, _: tcp.TCPFlow) -> None:
         """Count a connection that is no HTTP."""
-        self._gap(GapReason.SKIPPED, detail="a TCP connection that is no HTTP")
+        self._leave_out(GapReason.SKIPPED, "a TCP connection that is no HTTP")
 
     @_guarded
     def udp_start(self, _: udp.UDPFlow) -> None:
         """Count datagrams."""
-        self._gap(GapReason.SKIPPED, detail="UDP datagrams")
+        self._leave_out(GapReason.SKIPPED, "UDP datagrams")
 
     # --- what the hooks share ---
 
@@ -574,9 +573,21 @@ class Recorder:
             )
         )
 
-    def _end_abandoned(self, client: str) -> None:
-        """End what mitmproxy left open of a connection without a word."""
-        for opened in [opened for opened in self._open.values() if opened.flow.client_conn.id == client]:
+    def _end_abandoned(self) -> None:
+        """End what mitmproxy left open, without a word, of connections that went or over which it broke down."""
+        now = time.monotonic()
+        crashed = self._refusals.crashed
+        clients: set[str] = set()
+        left: list[Any] = []
+        for client, (since, address) in list(self._gone.items()):
+            if now - since < ABANDONED_SECONDS:
+                break
+            del self._gone[client]
+            clients.add(client)
+            left.append(address)
+        for opened in list(self._open.values()) if clients or crashed else ():
+            if opened.flow.client_conn.id not in clients and opened.flow.client_conn.peername not in crashed:
+                continue
             if opened.answered:
                 opened.note = "the answer came before the request was whole, and the client sent no more of it"
             try:
@@ -584,6 +595,8 @@ class Recorder:
             except Exception as error:
                 logger.exception("parity: an exchange could not be ended")
                 self.count_failure("client_disconnected", error, opened.flow)
+        for address in left:
+            self._refusals.forget(address)
 
     def _end_stopped(self, opened: _Open) -> None:
         """End an exchange that is cut by the proxy's own end."""
@@ -609,12 +622,12 @@ class Recorder:
         for kind, count in self._refusals.take().items():
             self._left_out[GapReason.MALFORMED, kind] = self._left_out.get((GapReason.MALFORMED, kind), 0) + count
         counts, self._left_out = self._left_out, {}
-        now = time.monotonic()
-        while self._told and now - self._told[0][0] > CERTAIN_SECONDS:
-            self._told.popleft()
         for (reason, why), count in counts.items():
             self._gap(reason, count=count, detail=why or "exchanges")
-            self._told.append((now, (reason, why), count))
+            self._unsure[reason, why] = self._unsure.get((reason, why), 0) + count
+        if counts:
+            self._serial += 1
+            self._put((SURE, self._serial))
 
     def _say_step(self) -> None:
         assert self._feed is not None
@@ -636,6 +649,9 @@ class Recorder:
         if "number" in answer:
             event = self._last_event = self._last_event + 1
             self._put((NUMBER, answer["number"], event))
+        elif "sure" in answer:
+            if answer["sure"] == self._serial:
+                self._unsure.clear()
         elif "alarm" in answer:
             self._lost += 1
             self._alarm(str(answer["alarm"]))
@@ -655,11 +671,9 @@ class Recorder:
         """Start another writer, later each time it does not last."""
         if self.stopped:
             return
-        # told again rather than not at all: some of it may stand in the archive before
-        for at, what, count in self._told:
-            if time.monotonic() - at <= CERTAIN_SECONDS:
-                self._left_out[what] = self._left_out.get(what, 0) + count
-        self._told.clear()
+        unsure, self._unsure = self._unsure, {}
+        for what, count in unsure.items():
+            self._left_out[what] = self._left_out.get(what, 0) + count
         self._lost += 1
         self._alarm(f"{self._path}: {why}; traffic passes, and is not recorded until there is another")
         if time.monotonic() - self._writer_began > RESTART_SECONDS_MAX:
@@ -677,9 +691,7 @@ class Recorder:
             self._say_step()
         if self._feed.step < Step.EVERYTHING:
             self._say_left_out()
-        for opened in list(self._open.values()) if self._refusals.crashed else ():
-            if opened.flow.client_conn.peername in self._refusals.crashed:
-                self._end_abandoned(opened.flow.client_conn.id)
+        self._end_abandoned()
         now = time.monotonic()
         if now - self._statistics_at >= STATISTICS_SECONDS:
             self._statistics_at = now

@@ -1,10 +1,14 @@
 """What somebody found who tried to break the recorder."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from replay.archive import read
+from replay.model import GapReason
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,18 @@ def test_refusing_without_standard_error(launch: Any) -> None:
     proxy = launch("--mode", "reverse:http://127.0.0.1:9@0.0.0.0:0", bare=True, before=lambda: os.close(2))
     assert proxy.wait() == 2, proxy.output
     assert "listening" not in proxy.output
+
+
+def test_a_dead_daemon_and_many_clients(launch: Any, tmp_path: Path) -> None:
+    """Clients that come again and again to a dead daemon are all counted, and neither queue nor archive grows with each of them."""
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        mode = f"reverse:http://127.0.0.1:{dead.getsockname()[1]}"
+        proxy = launch(*("--mode", mode, "--listen-host", "127.0.0.1", "-p", "0", "--set", "parity_output=out.parity"), bare=True)
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as client:
+                assert client.recv(1) == b""
+        assert proxy.end() == 0
+    gaps = [gap for gap in read(tmp_path / "out.parity").gaps() if gap.reason is GapReason.SKIPPED]
+    assert sum(gap.count for gap in gaps) == 100
+    assert len(gaps) < 50
