@@ -47,6 +47,9 @@ STATISTICS: Final = 7
 STOP: Final = 8
 """The proxy ends in order: (STOP, reason)."""
 
+SURE: Final = 9
+"""Everything before is to be on disk: (SURE, serial), which the writer answers when it is."""
+
 type Message = tuple[Any, ...]
 type Buffer = bytes | memoryview
 

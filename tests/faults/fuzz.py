@@ -64,7 +64,11 @@ async def run(count: int, seed: str, folder: Path) -> Report:
         report.wrong.append(f"mitmdump ended with {code}")
     output = proxy.output
     report.proxy_breakdowns = len(_PROXY_NOTICE.findall(output))
-    report.wrong += [f"said: {line}" for line in output.splitlines() if "parity" in line and re.search("failed|ERROR|lost", line)]
+    report.wrong += [f"said: {line}" for line in output.splitlines() if "parity" in line and re.search("failed|ERROR|NOT sealed", line)]
+    # what the format can't hold, such as a status of 30 digits, is said and counted, and nothing else may be lost
+    said, lost = output.count("a record can't be written"), re.search(r"sealed, (\d+) records lost", output)
+    if said != (int(lost[1]) if lost else 0):
+        report.wrong.append(f"{said} records were said to be lost, and {lost[1] if lost else 0} counted")
     report.wrong += [f"said: {line}" for line in output.splitlines() if re.search(r'File "[^"]*replay/', line)]
     _judge(archives, log, report)
     return report

@@ -299,9 +299,7 @@ FAULTS: Final = (
     Fault("nothing", _nothing),
     Fault("KILL of proxy", _kill_proxy, ends_proxy=True, hits_traffic=True),
     Fault("KILL of writer", _kill_writer, needs_writer=True, goes_on=True),
-    Fault(
-        "KILLs of writers", _kill_writers, needs_writer=True, goes_on=True, known="what was left out is counted once, by a writer that may die"
-    ),
+    Fault("KILLs of writers", _kill_writers, needs_writer=True, goes_on=True),
     Fault("KILL of both", _kill_both, needs_writer=True, ends_proxy=True, hits_traffic=True),
     Fault("KILL at the end", _kill_writer_at_end, needs_writer=True, at_end=True, may_cut=True),
     Fault("disk full", _fill_disk, disk="tmpfs", size_mib=96, goes_on=True),

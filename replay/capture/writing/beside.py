@@ -22,11 +22,12 @@ from replay.capture.watching import Change, WorkspaceWatcher
 from replay.capture.writing.configuration import Configuration
 from replay.capture.writing.journal import Journal
 from replay.capture.writing.snapshotting import Occasion, SnapshotRun
-from replay.model import Attachment, Ended, Gap, GapReason, Opened, Record, SnapshotRecord, WorkspaceChange
+from replay.model import Attachment, Ended, Gap, GapReason, Opened, Record, SnapshotRecord, UsageError, WorkspaceChange
 
 type Numbered = Callable[[int], None]
 
 _RETAIN_SECONDS: Final = 60.0
+_WATCH_AGAIN_SECONDS: Final = 2.0
 
 
 class Beside:
@@ -54,6 +55,9 @@ class Beside:
         os.set_blocking(self._ringing, False)
         selector.register(self._bell, selectors.EVENT_READ)
         self._watcher: WorkspaceWatcher | None = None
+        self._unwatched = False
+        """The workspace was not there when the watch should have begun."""
+        self._watch_again_at = 0.0
         self._journal: Journal | None = None
         self._segment = 1
         self._path: Path | None = None
@@ -66,10 +70,9 @@ class Beside:
     def start(self, journal: Journal) -> None:
         """Take the first snapshot and begin to watch."""
         self._journal = journal
-        self._path = journal.path
-        if self._workspace is not None and self._config.watch:
-            self._watcher = WorkspaceWatcher(self._workspace, self._notice, self._notice)
-            self._watcher.start()
+        # an archive that begins only later is another one, with a snapshot of its own
+        self._path = journal.path if journal.writer is not None else None
+        self._watch()
         self._want_snapshot("start")
 
     def ended(self, opened: Opened, ended: Ended) -> None:
@@ -95,6 +98,8 @@ class Beside:
 
     def tick(self) -> None:
         """Take changes of files, notice rotation, and let go of what is no longer kept."""
+        if self._watcher is None and self._unwatched and self._then is None and time.monotonic() >= self._watch_again_at:
+            self._watch()
         self._take_changes()
         self._look_after_snapshot()
         journal = self._journal
@@ -136,6 +141,21 @@ class Beside:
         os.close(self._ringing)
 
     # --- files ---
+
+    def _watch(self) -> None:
+        """Begin to watch; where the workspace is not there, which is said once, `tick` tries again."""
+        if self._workspace is None or not self._config.watch:
+            return
+        watcher = WorkspaceWatcher(self._workspace, self._notice, self._notice)
+        try:
+            watcher.start()
+        except UsageError as error:
+            if not self._unwatched:
+                self._notice(f"{error}; nothing of it is recorded until it is there")
+            self._unwatched = True
+            self._watch_again_at = time.monotonic() + _WATCH_AGAIN_SECONDS
+            return
+        self._watcher = watcher
 
     def _notice(self, change: Change | str) -> None:
         """Take a change from the watcher's thread."""

@@ -99,6 +99,12 @@ class Journal:
         else:
             self._begin()
 
+    def settle(self) -> bool:
+        """Wait until all is on the disk itself; False where it refuses."""
+        if self._writer is not None:
+            self.attempt(self._writer.flush, 0)
+        return self._writer is not None
+
     def seal(self, *, event: int, at: float, reason: str, cut: bool = False) -> bool:
         """Seal the archive; where it breaks at the very end, a new one says so. False where not even that could be done."""
         seal = partial(self._seal, event, at, reason, cut=cut)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.archive import ArchiveWriter
-from replay.capture.frames import CONFIG, GAP, NUMBER, STATISTICS, STOP, Message, record_of
+from replay.capture.frames import CONFIG, GAP, NUMBER, STATISTICS, STOP, SURE, Message, record_of
 from replay.capture.installation import load_key
 from replay.capture.writing.beside import Beside
 from replay.capture.writing.configuration import Configuration
@@ -75,6 +75,9 @@ class Writer:
             self._tickets.pop(message[1])(message[2])
         elif kind == STOP:
             self._stop(message[1])
+        elif kind == SURE:
+            if self._journal.settle():
+                self._say({"sure": message[1]})
         elif kind == STATISTICS:
             self._count(message[1], message[2])
         else:
