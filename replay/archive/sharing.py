@@ -7,13 +7,14 @@ stand in the archive's facts. (An archive's header names its recipients by their
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from replay.archive.encryption import open_cipher, read_header
+from replay.archive.encryption import KeyHeader, open_cipher, read_header
 from replay.archive.keyring import KEY_BYTES, Keyring, key_id
 from replay.archive.manifest import RECIPIENT_KEYS
 from replay.archive.reading import Archive, find_segments
+from replay.archive.snapshots import is_encrypted
 from replay.model import ArchiveError
 
 _PUBLIC: Final = re.compile(f"[0-9a-f]{{{2 * KEY_BYTES}}}")
@@ -26,16 +27,10 @@ def narrowed(archive: Archive) -> Keyring:
     Raises:
         ArchiveError: a segment can't be read.
     """
-    if not recipients_in(archive.manifest):
-        return Keyring()
     opened: dict[bytes, bytes] = {}
-    for path in find_segments(archive.path):
+    for header in _headers(archive):
         try:
-            with path.open("rb") as file:
-                header, _, _ = read_header(file)
             key = open_cipher(header, archive.keys).key
-        except OSError as error:
-            raise ArchiveError(f"{path}: can't be read: {error.strerror or error}") from error
         except ArchiveError:
             # a segment that a salvage could not read either: whoever reads the archive comes upon it again
             continue
@@ -44,15 +39,30 @@ def narrowed(archive: Archive) -> Keyring:
 
 
 def public_keys(archive: Archive) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    """Give the public keys of an archive's recipients, and the ids of those whose key is known from nowhere. Both empty: not encrypted."""
-    ids = recipients_in(archive.manifest)
+    """
+    Give the public keys of an archive's recipients, and the ids of those whose key is known from nowhere. Both empty: not encrypted.
+
+    Raises:
+        ArchiveError: a segment can't be read.
+    """
+    # a salvaged archive may have lost its manifest, and must not count as one in clear
+    ids = tuple(archive.manifest.get("recipients") or dict.fromkeys(name for header in _headers(archive) for name in header.ids))
     known = {key.id: key.public for key in archive.keys.keys.values()} | {key_id(key): key for key in named_keys(archive.facts)}
     return tuple(known[name] for name in ids if name in known), tuple(name for name in ids if name not in known)
 
 
-def recipients_in(manifest: Mapping[str, Any]) -> Sequence[str]:
-    """Give the ids of the recipients that a manifest names."""
-    return tuple(manifest.get("recipients") or ())
+def _headers(archive: Archive) -> Iterator[KeyHeader]:
+    for path in find_segments(archive.path):
+        if not is_encrypted(path):
+            continue
+        try:
+            with path.open("rb") as file:
+                header, _, _ = read_header(file)
+        except OSError as error:
+            raise ArchiveError(f"{path}: can't be read: {error.strerror or error}") from error
+        except ArchiveError:
+            continue  # damaged: as above
+        yield header
 
 
 def named_keys(facts: Mapping[str, Any]) -> tuple[bytes, ...]:

@@ -34,6 +34,7 @@ from replay import runs
 from replay.archive import Keyring
 from replay.evidence import append, entry_from, entry_of_failure
 from replay.evidence import read as read_ledger
+from replay.jobs.exchanging import is_encrypted
 from replay.jobs.judging import Basis, compare_run, exit_code, load_basis, open_archives, readers_of
 from replay.jobs.replaying import Order, known_lines, replay_archive
 from replay.model import UsageError
@@ -172,11 +173,15 @@ def run_night(config: Path, *, now: dt.datetime, progress: Callable[[str, int, i
         tool = f"signet-parity {version('signet-parity')}"
         append(
             plan.ledger,
-            entry_of_failure(
-                name=folder.name, tool=tool, started_at=now.timestamp(), seed=plan.seed, because=f"{type(error).__name__}: {error}"
-            ),
+            entry_of_failure(name=folder.name, tool=tool, started_at=now.timestamp(), seed=plan.seed, because=_because(plan, error)),
         )
         raise
+
+
+def _because(plan: Plan, error: Exception) -> str:
+    """Say why there was no judgement; the end of a daemon's log, below the first line, is not for a ledger beside an encrypted recording."""
+    text = str(error)
+    return f"{type(error).__name__}: {text.partition(os.linesep)[0] if is_encrypted(plan.recording) else text}"
 
 
 def _judged_night(

@@ -28,9 +28,10 @@ from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
 from replay.jobs.judging import readers_of
-from replay.model import ParityError, Response, UsageError
+from replay.model import GapReason, ParityError, Response, UsageError
 from replay.plan import plan
 from replay.redact import Redactor
+from replay.report import visible
 from replay.routes import REPLAY_CLASSES, by_name
 
 type Progress = Callable[[str, int, int], None]
@@ -95,7 +96,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         return _on_target(recorded, order)
     assert order.daemon is not None
     spec = load_daemon(order.daemon, extra_arguments=order.extra_arguments)
-    with _scratch(order, private=bool(public_keys(recorded)[0])) as scratch:
+    with _scratch(order, private=any(public_keys(recorded))) as scratch:
         progress("laying out the state", 0, 1)
         state, dropped = _state(recorded, order, scratch)
         replayed = _in_cell(recorded, order, spec, state, scratch)
@@ -172,7 +173,10 @@ def _dry_run(recorded: Archive, order: Order) -> str:
     lines = [f"{made.planned} planned · {len(made.steps)} would be sent · {len(made.gaps)} left out"]
     lines += [f"  send      {count:5d} {name}" for name, count in sorted(classes.items())]
     lines += [f"  leave out {count:5d} {name}" for name, count in sorted(reasons.items())]
-    lines += [f"  {gap.exchange}: {gap.reason}: {gap.detail}" for gap in made.gaps]
+    # another lane's are never sent, and may be many
+    lanes = Counter(gap.detail for gap in made.gaps if gap.reason is GapReason.OUT_OF_SCOPE and gap.detail)
+    lines += [f"  {count:,} of {visible(name)}: never sent" for name, count in sorted(lanes.items())]
+    lines += [f"  {gap.exchange}: {gap.reason}: {visible(gap.detail)}" for gap in made.gaps if gap.detail not in lanes]
     lines += [f"waits for background work before {waits} exchanges; the recorded answers took {seconds:.0f} s one after the other"]
     return "\n".join(lines)
 

@@ -120,3 +120,16 @@ def test_whom_to_encrypt_for(tmp_path: Path) -> None:
     changed.facts["recipient_keys"] = ["nonsense", 7, "ff" * 31]
     assert public_keys(changed) == ((ONE.public,), (key_id(OTHER.public),))
     assert public_keys(read(archive(tmp_path / "clear.parity"))) == ((), ())
+
+
+def test_a_lost_manifest_does_not_make_it_clear(tmp_path: Path) -> None:
+    """An encrypted archive whose manifest is gone is still one that was for somebody, and its reader can still be handed its keys."""
+    path = archive(tmp_path / "a.parity", ONE.public, TWO.public, segments=2)
+    (path / "manifest.json").unlink()
+    salvaged = read(path, salvage=True, keys=RING)
+    assert public_keys(salvaged) == ((ONE.public,), (TWO.id,))
+    assert list(read(path, salvage=True, keys=narrowed(salvaged)).records()) == list(salvaged.records())
+    (path / "segment-000001.msgpack.zst.enc").write_bytes(b"damaged")
+    damaged = read(path, salvage=True, keys=RING)
+    assert public_keys(damaged) == ((ONE.public,), (TWO.id,))
+    assert list(read(path, salvage=True, keys=narrowed(damaged)).records()) == list(damaged.records())

@@ -186,3 +186,12 @@ def test_a_night(signet_parity: Run, recording: Path, key: Path, tmp_path: Path)
     assert "no page: the recording is encrypted" in outcome.out, outcome
     assert {path.name for path in night.parent.iterdir()} == {"observed.parity", "control.parity", "night.run"}
     assert clear_files(night.parent, PLAIN, b"uptime") == []
+    assert clear_files(tmp_path, PLAIN) == []
+
+    (tmp_path / "dying.toml").write_text('command = ["{python}", "-c", "raise SystemExit(\'the log says something\')"]\n')
+    config.write_text(text.replace('"demo-js"', '"dying.toml"', 1).replace("nights", "failed") + f'keys = "{key.name}"\n')
+    failed = signet_parity("nightly", config)
+    assert (failed.code, "the log says something" in failed.err) == (2, True)
+    ledger = (tmp_path / "ledger.jsonl").read_text()
+    assert "before it was ready" in ledger
+    assert "the log says something" not in ledger
