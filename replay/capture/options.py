@@ -25,7 +25,7 @@ OPTIONS: Final[tuple[tuple[str, type, Any, str, tuple[str, ...]], ...]] = (
     ("parity_output", str, "", "Where to record: a new folder ending in .parity. Default: recordings/<UTC start>.parity.", ()),
     ("parity_workspace", str, "", "The daemon's workspace ($SIGNET_PATH), for snapshots and changes of its files. Default: none.", ()),
     ("parity_snapshots", str, "start,rotation,seal", "When snapshots of the workspace are taken: start, rotation, seal (by commas).", ()),
-    ("parity_snapshot_seconds", int, 120, "How long a snapshot may take; one that takes longer is a counted gap.", ()),
+    ("parity_snapshot_seconds", int, 300, "How long a snapshot may take; one that takes longer is a counted gap.", ()),
     ("parity_watch", bool, True, "Record changes of files in parity_workspace.", ()),
     ("parity_attach", str, "", "Folders (by commas) from which files that requests name are recorded. Default: none, and none is read.", ()),
     ("parity_redact", bool, True, "Replace credentials by placeholders before anything reaches the disk.", ()),
@@ -262,6 +262,12 @@ def lanes_of(options: Options) -> dict[ProxyMode, str]:
     return lanes
 
 
+def _told_mode(text: str) -> str:
+    """Give a mode so that its listener is not taken for what stands behind a password: `http://host:port at 3851`."""
+    data, at, listener = text.rpartition("@")
+    return f"{data} at {listener}" if at else text
+
+
 def describe(options: Options) -> dict[str, Any]:
     """Give the facts for the manifest."""
     first = ProxyMode.parse(options.mode[0])
@@ -272,6 +278,6 @@ def describe(options: Options) -> dict[str, Any]:
         "events": "numbered by the recorder as it saw them",
         "lanes": list(lanes_of(options).values()),
         "sampling": {"rate": float(options.parity_sample), "by": options.parity_sample_by},
-        "options": {"mode": list(options.mode), "listen_host": options.listen_host, "listen_port": options.listen_port, **told},
+        "options": {"mode": [_told_mode(text) for text in options.mode], "listen_host": options.listen_host, "listen_port": options.listen_port, **told},
         "workspace": options.parity_workspace or None,
     }
