@@ -1,14 +1,71 @@
 """What somebody found who tried to break the recorder."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from replay.archive import read
+from replay.capture.frames import CONFIG, NUMBER, STOP, pack
+from replay.capture.installation import load_key
 from replay.model import GapReason
+
+
+def talk(folder: Path, messages: Iterator[Any], **changes: Any) -> list[dict[str, Any]]:
+    """Start a real writer, give it its configuration, then a message after each of its alarms; gives all that it answered."""
+    load_key(folder / "key")
+    configuration: dict[str, Any] = {
+        "path": str(folder / "out" / "a.parity"),
+        "facts": {},
+        "redact": True,
+        "key_path": str(folder / "key"),
+        "rules": "",
+        "recipients": (),
+        "workspace": str(folder / "workspace"),
+        "watch": False,
+        "attach": (),
+        "snapshots": (),
+        "snapshot_seconds": 20.0,
+        "segment_bytes": 1 << 28,
+        "segment_seconds": 86400.0,
+        "keep_bytes": 0,
+        "keep_seconds": 0.0,
+        "floor": 0,
+        "continues": "",
+        **changes,
+    }
+    answers = []
+    command = [sys.executable, "-P", "-m", "replay.capture.writing"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def send(*message: Any) -> None:
+            assert process.stdin is not None
+            process.stdin.write(b"".join(bytes(buffer) for buffer in pack([message], 0.0)))
+            process.stdin.flush()
+
+        send(CONFIG, configuration)
+        for event, line in enumerate(process.stdout, 1):
+            answer = json.loads(line)
+            if "number" in answer:
+                send(NUMBER, answer["number"], event)
+                continue
+            answers.append(answer)
+            if "sealed" in answer:
+                break
+            message = next(messages, None) if "alarm" in answer else None
+            if message is not None:
+                send(*message)
+        process.stdin.close()
+        assert process.wait(20) == 0
+    return answers
 
 
 @pytest.mark.parametrize(
@@ -50,3 +107,25 @@ def test_a_dead_daemon_and_many_clients(launch: Any, tmp_path: Path) -> None:
     gaps = [gap for gap in read(tmp_path / "out.parity").gaps() if gap.reason is GapReason.SKIPPED]
     assert sum(gap.count for gap in gaps) == 100
     assert len(gaps) < 50
+
+
+def test_a_workspace_that_is_not_there_for_the_next_writer(tmp_path: Path) -> None:
+    """A writer that begins when the workspace is away says so once, in the archive too, and records: it does not die of it again and again."""
+    answers = talk(tmp_path, iter([(STOP, "test")]), watch=True)
+    assert len([answer for answer in answers if "alarm" in answer]) == 1
+    [gap] = read(tmp_path / "out" / "a.parity").gaps()
+    assert "nothing of it is recorded until it is there" in gap.detail
+
+
+def test_an_archive_that_begins_late(tmp_path: Path) -> None:
+    """Where the disk refuses at first, the archive that begins later has its first snapshot all the same."""
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "out").touch()
+
+    def mend() -> Iterator[tuple[Any, ...] | None]:
+        (tmp_path / "out").unlink()
+        yield None
+        yield STOP, "test"
+
+    talk(tmp_path, mend(), snapshots=("start",))
+    assert [snapshot.taken_at for snapshot in read(tmp_path / "out" / "a.parity").snapshots()] == ["start"]

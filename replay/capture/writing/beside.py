@@ -119,6 +119,7 @@ class Beside:
 
     def stop(self, then: Callable[[], None]) -> None:
         """Take what is still to be taken, the last snapshot too, then call *then*."""
+        self._unwatched = False
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher = None
