@@ -59,6 +59,13 @@ def test_by_itself(becomes: Callable[..., dict[str, str]]) -> None:
     assert "--listen-host 127.0.0.1" in settings["all"]
 
 
+def test_on_a_terminal(becomes: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody looks on, a line comes every few seconds; whoever wants another pace, or none, says so."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert becomes()["parity_status_seconds"] == "5"
+    assert becomes("--status-seconds", 0)["parity_status_seconds"] == "0"
+
+
 def test_every_option_is_passed_on(becomes: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     """Each option becomes the recorder's own."""
     words = "--snapshots start,seal --snapshot-seconds 9 --no-watch --no-redact --segment-mb 8 --segment-minutes 7 --keep-days 6 --keep-mb 5"
