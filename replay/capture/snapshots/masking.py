@@ -15,7 +15,7 @@ from typing import Final
 
 from replay.model import Redaction
 from replay.redact import Redactor, Rule, Rules
-from replay.redact.edits import apply_edits, redactions_of
+from replay.redact.edits import apply_edits, merge_edits, redactions_of
 from replay.redact.names import fold, is_secret_name, replace_string
 from replay.redact.placeholder import make_credential, make_opaque
 from replay.redact.shapes import find_shapes
@@ -28,6 +28,7 @@ _ARTIFACT_TOKEN: Final = "session_token"  # noqa: S105 (a name)
 """The daemon's own name for a part of an artifact's file name: made from the session's key, open to everybody, and made again in a replay."""
 _SERVERS: Final = re.compile(rb'"(?:env|headers)"\s*+:\s*+\{([^{}]*+)\}')
 _PAIR: Final = re.compile(rb'"(?:[^"\\]|\\.){1,128}"\s*+:\s*+"((?:[^"\\]|\\.)++)"', re.DOTALL)
+_LENGTH: Final = re.compile(rb"(?<=[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff])[!-~](?=[!-~]{16})")
 _BINARY_BYTES: Final = 8192
 
 
@@ -78,7 +79,9 @@ class Masking:
         return self.text(data)
 
     def _shaped(self, data: bytes) -> tuple[bytes, tuple[Redaction, ...]]:
-        edits = find_shapes(data, fold(data), self._key)
+        # A text in binary may have its length before it, which reads as one of its letters.
+        apart = _LENGTH.sub(b" ", data)
+        edits = merge_edits(find_shapes(data, fold(data), self._key), find_shapes(apart, fold(apart), self._key))
         return apply_edits(data, edits), redactions_of("content", edits)
 
     def _count(self, data: bytes, clean: bytes, redactions: Iterable[Redaction]) -> None:
