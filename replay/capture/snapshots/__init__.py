@@ -12,8 +12,9 @@ wherever they stand (`masking`), in cells (`replay.workspace.scrubbing`), files 
 that signs tokens are made again (`stores`). What can't be changed in place goes as a whole and is said: a git history (`history`), a
 compressed file (`compressed`).
 
-Limits: weak passwords in prose are not known for what they are; binary files and cells other than archives are searched by shape only; a git
-index keeps the hashes of files as they were, so a tracked file in which a secret was replaced counts as changed.
+Limits: weak passwords in prose are not known for what they are; binary files and cells other than archives are searched by shape only, not
+under encodings or compression of their own; so are archives in archives, UTF-16, and the SQL that a table or view was made by. A git index
+keeps the hashes of files as they were, so a tracked file in which a secret was replaced counts as changed; one that names a secret goes.
 """
 
 from replay.capture.snapshots.orders import SnapshotOrder, SnapshotResult

@@ -35,7 +35,10 @@ def scrub_tree(root: Path, scratch: Path, masking: Masking) -> tuple[str, ...]:
     left_out = [*_scrub_histories(root, scratch, masking)]
     for path in sorted(_files(root)):
         name = path.relative_to(root)
-        if name.parts[0] == SECRETS_FOLDER or name.as_posix() == AUTH_SECRET_FILE or _is_git_binary(name):
+        if name.parts[0] == SECRETS_FOLDER or name.as_posix() == AUTH_SECRET_FILE:
+            continue
+        if _is_git_binary(name):
+            left_out += _drop_index(path, name, masking)
             continue
         if is_sqlite(path):
             left_out += _scrub_copy(path, name, masking)
@@ -91,6 +94,18 @@ def _is_git_binary(name: Path) -> bool:
     """Whether it is a git object or index: the one is looked through before, the other holds names and hashes."""
     parts = name.parts
     return ".git" in parts and ("objects" in parts[parts.index(".git") :] or parts[-1] == "index")
+
+
+def _drop_index(path: Path, name: Path, masking: Masking) -> Iterator[str]:
+    """Remove a git index that holds a secret in a file's name: it is under a checksum, and git does without."""
+    if path.name != "index" or "objects" in name.parts:
+        return
+    content = path.read_bytes()
+    before = masking.counts.copy()
+    if masking.text(content) != content:
+        path.unlink()
+        yield f"{name.as_posix()}: {HOLDS_SECRETS}"
+    masking.counts = before
 
 
 def _scrub_file(path: Path, name: PurePosixPath, masking: Masking) -> None:
