@@ -6,7 +6,7 @@ How this works
 Every file of an archive is taken as it lies there and as it decodes: zstd frames through the command line tool, msgpack with all strings as
 bytes (the chunks of one side of an exchange joined), tar members with their names and targets, git objects inflated, gzip. From each of
 these come further views: base64 and hexadecimal runs, percent signs and JSON's escapes undone. In all of them each value is looked for in
-every spelling: as it is, in lower case, base64 at the three offsets, hexadecimal, with every byte escaped.
+every spelling: as it is, in lower case, base64 at the three offsets, hexadecimal, with every byte escaped, UTF-16.
 """
 
 import base64
@@ -50,6 +50,7 @@ def unpack(archive: Path) -> Iterator[bytes]:
 def spellings(value: bytes) -> set[bytes]:
     """Give every way in which a value may be written, of those that a plain search can know."""
     found = {value, value.lower(), value.hex().encode(), value.hex().upper().encode()}
+    found |= {value.decode("latin-1").encode("utf-16-le"), value.decode("latin-1").encode("utf-16-be")}
     found |= {b"".join(b"%%%02x" % byte for byte in value), b"".join(b"%%%02X" % byte for byte in value)}
     found.add(b"".join(b"\\u%04x" % byte for byte in value))
     for shift in range(3):

@@ -113,6 +113,7 @@ def _database(path: Path, secrets: Secrets) -> sqlite3.Connection:
 
 
 def _git(workspace: Path, secrets: Secrets) -> None:
+    """Make one repository whose history holds secrets, and one that has them beside its history."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(workspace), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
 
     def git(folder: Path, *words: str) -> None:
@@ -126,6 +127,14 @@ def _git(workspace: Path, secrets: Secrets) -> None:
     (workspace / "old.txt").unlink()
     git(workspace, "rm", "-q", "--cached", "old.txt")
     git(workspace, "commit", "-q", "-m", f"new, with {secrets['api key'].value.decode()}")
+    beside = workspace / "skills" / "fetched"
+    _write(beside / "SKILL.md", b"# Clean\n")
+    git(beside, "init", "-q")
+    git(beside, "add", "SKILL.md")
+    git(beside, "commit", "-q", "-m", "clean")
+    _write(beside / secrets["staged name"].value.decode(), b"staged\n")
+    git(beside, "add", secrets["staged name"].value.decode())
+    _write(beside / ".git/FETCH_HEAD", b"0\tbranch 'main' of https://me:" + secrets["fetched"].value + b"@git.example/r\n")
     git(workspace, "remote", "add", "origin", f"https://me:{secrets['git config'].value.decode()}@git.example/r.git")
 
 

@@ -143,6 +143,8 @@ def draw(seed: int) -> Secrets:
         "indexed": prefixed("provider-key", b"sk-proj-", 44),
         "git config": plain("url-password", 26),
         "git history": plain("named", 38),
+        "staged name": prefixed("provider-key", b"sk-proj-", 41),
+        "fetched": plain("url-password", 27),
         "packed log": plain("named", 38),
         "machine id": plain("machine", 32, _HEX),
         "auth secret": plain("auth-secret", 32),
