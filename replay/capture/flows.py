@@ -74,6 +74,9 @@ def needs_fresh_connection(flow: http.HTTPFlow) -> bool:
     if request.method == b"GET":
         media, _, _ = look_at(response.data.headers.fields)
         return media not in _REUSABLE or b"." in request.path.partition(b"?")[0].rpartition(b"/")[2]
+    if request.timestamp_end is None:
+        # it is still on its way there; mitmproxy would wait for ever for a connection that it closed itself
+        return False
     if response.data.status_code < 400 and _NO_HOOKS not in request.headers:
         return False
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers

@@ -49,3 +49,10 @@ def _answered(
 def test_after_what_a_connection_is_not_used_again(flow: http.HTTPFlow, *, wanted: bool) -> None:
     """After files and fallback pages, and where a request's body may have been left unread; not after what routes answer otherwise."""
     assert needs_fresh_connection(flow) is wanted
+
+
+def test_a_connection_that_still_takes_the_request_is_kept() -> None:
+    """An answer that comes before the request is whole, a refusal of a big one, leaves the connection to the daemon."""
+    flow = _answered("POST", "/api/memory/recall", 413, "application/json", "11000000")
+    flow.request.timestamp_end = None
+    assert not needs_fresh_connection(flow)
