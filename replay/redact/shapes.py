@@ -19,15 +19,22 @@ _SIGNATURE_MIN: Final = 32
 """A dotted word whose last part is shorter is a file's name rather than a signed token."""
 _TAG_MIN: Final = 16
 _DOTTED: Final = re.compile(rb"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*+){0,4}+")
+
+
+def _apart(prefix: bytes) -> bytes:
+    """Make a pattern for behind *prefix*: no letter stands before it, but for that of an escape (such as a line's end in a JSON string)."""
+    return rb"(?:(?<!\w%b)|(?<=\\[bfnrt]%b)|(?<=\\u[0-9A-Fa-f]{4}%b)|(?<=%%[0-9A-Fa-f]{2}%b))" % (prefix, prefix, prefix, prefix)
+
+
 _UNDERSCORED: Final = re.compile(
-    rb"_(?:(?<=gh[pousr]_)(?<!\wgh[pousr]_)|(?<=github_pat_)|(?<=phc_)(?<!\wphc_)|(?<=[sr]k_live_)|(?<=[sr]k_test_)|(?<=whsec_)"
-    rb"|(?<=npm_)(?<!\wnpm_)|(?<=hf_)(?<!\whf_)|(?<=dop_v1_))([A-Za-z0-9_-]{16,255}+)"
+    rb"_(?:(?<=gh[pousr]_)%b|(?<=github_pat_)|(?<=phc_)%b|(?<=[sr]k_live_)|(?<=[sr]k_test_)|(?<=whsec_)"
+    rb"|(?<=npm_)%b|(?<=hf_)%b|(?<=dop_v1_))([A-Za-z0-9_-]{16,255}+)" % tuple(map(_apart, (rb"gh[pousr]_", b"phc_", b"npm_", b"hf_")))
 )
 # that no letter stands before is asked behind the prefix: a pattern that begins with a literal is found twenty times as fast
-_DASHED: Final = re.compile(rb"sk-(?<!\wsk-)(?:ant-|proj-|or-)?([A-Za-z0-9_-]{20,255}+)")
-_SLACK: Final = re.compile(rb"x(?:ox[abeoprs]-(?<!\w.....)|app-(?<!\w.....))([A-Za-z0-9_~-]{10,255}+)", re.DOTALL)
-_GOOGLE: Final = re.compile(rb"AIza(?<!\wAIza)([A-Za-z0-9_-]{35}+)")
-_AWS: Final = re.compile(rb"(?:A(?:KIA|SIA)(?<!\w....))([A-Z0-9~]{16})(?!\w)", re.DOTALL)
+_DASHED: Final = re.compile(rb"sk-%b(?:ant-|proj-|or-)?([A-Za-z0-9_-]{20,255}+)" % _apart(b"sk-"))
+_SLACK: Final = re.compile(rb"x(?:ox[abeoprs]-|app-)%b([A-Za-z0-9_~-]{10,255}+)" % _apart(b"....."), re.DOTALL)
+_GOOGLE: Final = re.compile(rb"AIza%b([A-Za-z0-9_-]{35}+)" % _apart(b"AIza"))
+_AWS: Final = re.compile(rb"A(?:KIA|SIA)%b([A-Z0-9~]{16})(?!\w)" % _apart(b"...."), re.DOTALL)
 _URL_PASSWORD: Final = re.compile(rb":(?:\\{0,7}/){2}[^\s/@:\"'<>\\]{0,256}:([^\s/@?#\"'<>\\]{1,256})@")
 _URL_TOKEN: Final = re.compile(rb"://([A-Za-z0-9_~-]{16,256})@")
 _SCHEMED: Final = (
