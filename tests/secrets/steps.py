@@ -148,6 +148,15 @@ def steps(transcript: Path) -> tuple[Step, ...]:
         _post(b"/api/memory/remember", b'{"content":"export AWS_SECRET_ACCESS_KEY=<<aws secret>>"}'),
         _post(b"/api/memory/remember", (b'{"content":"', *escaped(b"<<private key>>", 1), b'"}')),
         _post(b"/api/hooks/session-start", b'{"note":"Authorization: Bearer <<jwt>> worked, <<bearer>> too"}'),
+        # at the beginning of a line, in a string, in a string in a string, in a query
+        *(
+            _post(
+                b"/api/hooks/session-start",
+                (b'{"text":"', *escaped(b"<<openai>>\n<<git token>>\t<<slack>>\r\n<<aws id>>\n<<google>>\n", depth), b'"}'),
+            )
+            for depth in (1, 2)
+        ),
+        _get(b"/api/memory/search?q=keys%0A<<openai>>%0A<<git token>>"),
         # under encodings
         *(
             _post(b"/api/documents", (b'{"blob":"', piece(before + b'{"api_key":"<<encoded>>"}', coat), b'"}'))
