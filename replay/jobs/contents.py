@@ -67,7 +67,7 @@ def as_json(found: Contents, facts: Mapping[str, Any], dropped: Sequence[Dropped
         "sampling": facts.get("sampling"),
         "snapshots": [_snapshot(record) for record in found.snapshots],
         "workspace_changes": [
-            {"event": each.event, "at": each.at, "path": each.path, "bytes": size, "gone": each.digest is None, "note": each.note}
+            {"event": each.event, "at": each.at, "path": each.path, "bytes": size, "gone": each.modified_at is None, "note": each.note}
             for each, size in found.changes
         ],
         "attachments": [
@@ -182,7 +182,7 @@ def _files(what: str, told: list[str]) -> Iterator[str]:
 
 
 def _change_words(change: WorkspaceChange, size: int | None) -> str:
-    return f"{change.path}: {'gone' if change.digest is None else _size_words(size, change.note)} (event {change.event})"
+    return f"{change.path}: {'gone' if change.modified_at is None else _size_words(size, change.note)} (event {change.event})"
 
 
 def _size_words(size: int | None, note: str) -> str:

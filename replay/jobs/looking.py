@@ -92,8 +92,10 @@ def check_archive(path: Path, *, as_json: bool, keys: Keyring | None = None) -> 
 def _seal_words(found: Verification) -> str:
     if found.sealed:
         return "sealed"
-    cut = any("not sealed" in problem for problem in found.problems)
-    return "NOT SEALED (cut, or still being written)" if cut else "DAMAGED"
+    if any("not sealed" in problem for problem in found.problems):
+        return "NOT SEALED (cut, or still being written)"
+    # its writer outlived the recorder and sealed what there was: all of it is as it was written
+    return "CUT (sealed without its end)" if len(found.problems) == 1 and ": cut: " in found.problems[0] else "DAMAGED"
 
 
 def _redaction_words(found: Verification) -> str:
