@@ -320,6 +320,11 @@ class ArchiveWriter:
         return self._ready().head.number
 
     @property
+    def segment_path(self) -> Path:
+        """Where the open segment is."""
+        return self._ready().path
+
+    @property
     def sealed(self) -> bool:
         """Whether the archive is complete."""
         return self._manifest.sealed

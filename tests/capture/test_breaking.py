@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from replay.archive import read
+from replay.archive import read, verify
 from replay.capture.frames import CONFIG, NUMBER, STOP, pack
 from replay.capture.installation import load_key
-from replay.model import GapReason
+from replay.capture.writing.journal import Journal
+from replay.model import Gap, GapReason
 
 
 def talk(folder: Path, messages: Iterator[Any], **changes: Any) -> list[dict[str, Any]]:
@@ -129,3 +130,16 @@ def test_an_archive_that_begins_late(tmp_path: Path) -> None:
 
     talk(tmp_path, mend(), snapshots=("start",))
     assert [snapshot.taken_at for snapshot in read(tmp_path / "out" / "a.parity").snapshots()] == ["start"]
+
+
+def test_an_open_segment_that_is_deleted(tmp_path: Path) -> None:
+    """Where somebody deletes the segment that is being written, that is said and another archive begun; never a seal over nothing."""
+    alarms: list[str] = []
+    journal = Journal(tmp_path / "a.parity", {}, alarms.append)
+    assert journal.begin()
+    journal.write(Gap(GapReason.SKIPPED, detail="before"))
+    next((tmp_path / "a.parity").glob("segment-*")).unlink()
+    assert journal.seal(event=1, at=1.0, reason="test")
+    assert journal.path.name == "a-2.parity"
+    assert "moved or deleted" in alarms[0]
+    assert verify(journal.path).good

@@ -144,12 +144,13 @@ class Journal:
 
     def _check_place(self) -> None:
         """
-        Notice that the archive was moved or deleted: the system would take what is written to it all the same.
+        Notice that the archive, or its open segment, was moved or deleted: the system would take what is written to it all the same.
 
         Raises:
             ArchiveError: it is no longer at its path.
         """
-        if _place_of(self.path) != self._place:
+        assert self._writer is not None
+        if _place_of(self.path) != self._place or not os.path.lexists(self._writer.segment_path):
             raise ArchiveError(f"{self.path}: moved or deleted while it was written; what it held is where it was moved to, or gone")
 
     def attempt(self, act: Callable[[], object], records: int) -> None:
