@@ -278,6 +278,11 @@ def describe(options: Options) -> dict[str, Any]:
         "events": "numbered by the recorder as it saw them",
         "lanes": list(lanes_of(options).values()),
         "sampling": {"rate": float(options.parity_sample), "by": options.parity_sample_by},
-        "options": {"mode": [_told_mode(text) for text in options.mode], "listen_host": options.listen_host, "listen_port": options.listen_port, **told},
+        "options": {
+            "mode": [_told_mode(text) for text in options.mode],
+            "listen_host": options.listen_host,
+            "listen_port": options.listen_port,
+            **told,
+        },
         "workspace": options.parity_workspace or None,
     }
