@@ -150,6 +150,7 @@ class Recorder:
         self._begun = False
         self._lanes: Mapping[Any, str] = {}
         self._stream_bytes = 0
+        self._stream_requests = False
         self._fresh = True
         self._sampling = Sampling(1.0, "connection")
         self._left_out: dict[tuple[GapReason, str], int] = {}
@@ -224,6 +225,7 @@ class Recorder:
             self._loop.add_signal_handler(signal.SIGHUP, self._master.shutdown)
         self._lanes = lanes_of(options)
         self._stream_bytes = options.parity_stream_kb * 1024
+        self._stream_requests = options.parity_stream_requests
         self._fresh = options.parity_fresh_connections
         self._sampling = Sampling(float(options.parity_sample), options.parity_sample_by)
         given = options.parity_output
@@ -236,8 +238,8 @@ class Recorder:
             part, whole = options.parity_sample, options.parity_sample_by
             logger.warning("parity: parity_sample=%s: only a part of the traffic is recorded, whole by %s", part, whole)
         logger.log(ALERT, "parity: recording to %s", self._path)
-        self._start_writer()
         self._statistics_at = self._status_said = time.monotonic()
+        self._start_writer()
         self._loop.call_later(TICK_SECONDS, self._tick)
 
     def _start_writer(self) -> None:
@@ -340,7 +342,7 @@ class Recorder:
                 data.headers.fields,
             )
         )
-        if streams_request(data.headers.fields, self._stream_bytes):
+        if self._stream_requests and streams_request(data.headers.fields, self._stream_bytes):
             opened.request_streamed = True
             flow.request.stream = functools.partial(self._tee, opened, "request")
 

@@ -60,11 +60,14 @@ def record(
     keep_mb: Annotated[int | None, typer.Option("--keep-mb", help="Delete the oldest closed segments where the archive is bigger.")] = None,
     sample: Annotated[float | None, typer.Option("--sample", min=0, max=1, help="Record only this part of the traffic, 0 to 1.")] = None,
     sample_by: Annotated[By | None, typer.Option("--sample-by", help="What is taken or left as one.")] = None,
-    stream_kb: Annotated[int | None, typer.Option("--stream-kb", help="Longer bodies go on chunk by chunk.")] = None,
+    stream_kb: Annotated[int | None, typer.Option("--stream-kb", help="Longer answers go on chunk by chunk.")] = None,
+    stream_requests: Annotated[
+        bool, typer.Option(help="Longer requests, too. A daemon that refuses one early gets its client a reset.")
+    ] = False,
     queue_mb: Annotated[int | None, typer.Option("--queue-mb", help="How much may wait for the writer process in memory.")] = None,
     degrade: Annotated[str | None, typer.Option("--degrade", help="What is left out when it is so full, such as bodies@50,routes@75.")] = None,
     fresh_connections: Annotated[
-        bool, typer.Option(help="Use no connection to the daemon again after a file: the JS daemon drops what follows.")
+        bool, typer.Option(help="Use no connection to the daemon again after a file or a refusal: the JS daemon drops what follows.")
     ] = True,
     status_seconds: Annotated[
         int | None, typer.Option("--status-seconds", min=0, help="How often a line says how it goes; 5 on a terminal, 60 elsewhere, 0 never.")
@@ -96,6 +99,7 @@ def record(
                 "sample": sample,
                 "sample_by": sample_by,
                 "stream_kb": stream_kb,
+                "stream_requests": True if stream_requests else None,
                 "queue_mb": queue_mb,
                 "degrade": degrade,
                 "fresh_connections": None if fresh_connections else False,

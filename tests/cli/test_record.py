@@ -71,12 +71,12 @@ def test_every_option_is_passed_on(becomes: Callable[..., dict[str, str]], tmp_p
     words = "--snapshots start,seal --snapshot-seconds 9 --no-watch --no-redact --segment-mb 8 --segment-minutes 7 --keep-days 6 --keep-mb 5"
     more = "--sample 0.5 --sample-by session --stream-kb 4 --queue-mb 3 --degrade bodies@10 --no-fresh-connections --status-seconds 2"
     paths = ("--output", "o.parity", "--workspace", "ws", "--attach", "a", "--attach", "b", "--recipient", "k.pub", "--redact-rules", "r.toml")
-    settings = becomes(*words.split(), *more.split(), "--on-error", "stop", *paths)
+    settings = becomes(*words.split(), *more.split(), "--on-error", "stop", "--stream-requests", *paths)
     expected = {
         "snapshots": "start,seal", "snapshot_seconds": "9", "watch": "false", "redact": "false", "segment_mb": "8", "segment_minutes": "7",
         "keep_days": "6", "keep_mb": "5", "sample": "0.5", "sample_by": "session", "stream_kb": "4", "queue_mb": "3", "degrade": "bodies@10",
         "fresh_connections": "false", "status_seconds": "2", "on_error": "stop", "output": "o.parity", "workspace": "ws", "attach": "a,b",
-        "recipients": "k.pub", "redact_rules": "r.toml",
+        "recipients": "k.pub", "redact_rules": "r.toml", "stream_requests": "true",
     }  # fmt: skip
     assert {name.removeprefix("parity_"): text for name, text in settings.items() if name.startswith("parity_")} == expected
 
@@ -88,7 +88,7 @@ def test_every_option_of_the_recorder_is_there(becomes: Callable[..., dict[str, 
     port = free_port()
     words = "--snapshots= --snapshot-seconds 9 --no-watch --no-redact --segment-mb 8 --segment-minutes 7 --keep-days 6 --keep-mb 5 --sample 1"
     more = "--sample-by session --stream-kb 4 --queue-mb 3 --degrade bodies@10 --no-fresh-connections --output o --workspace w --attach a"
-    last = ("--recipient", "k", "--redact-rules", "r", "--upstream", f"provider=https://127.0.0.1:1@{port}")
+    last = ("--stream-requests", "--recipient", "k", "--redact-rules", "r", "--upstream", f"provider=https://127.0.0.1:1@{port}")
     settings = becomes(*words.split(), *more.split(), *last)
     assert {name for name, *_ in OPTIONS} - settings.keys() == {"parity_listen_anywhere"}
     assert settings["parity_lanes"] == "provider"

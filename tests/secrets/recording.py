@@ -58,6 +58,7 @@ def record(folder: Path, name: str, secrets: Secrets, *, redact: bool = True) ->
         "snapshots": "start,seal",
         "redact": str(redact).lower(),
         "stream_kb": "1",
+        "stream_requests": "true",
         "on_error": "stop",
     }
     with closing(make(workspace, secrets)), closing(server), mitmdump(folder, server.port, options) as (port, said):

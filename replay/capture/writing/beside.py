@@ -7,10 +7,11 @@ Everything here needs a place among the event numbers, asks the proxy for one, a
 import os
 import queue
 import selectors
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from replay.model import Attachment, Ended, Gap, GapReason, Opened, Record, Snap
 type Numbered = Callable[[int], None]
 
 _RETAIN_SECONDS: Final = 60.0
+_HELD_BYTES_MAX: Final = 64 * 1024 * 1024
 _WATCH_AGAIN_SECONDS: Final = 2.0
 
 
@@ -49,6 +51,9 @@ class Beside:
         self._roots = tuple(Path(root) for root in config.attach)
         self._workspace = Path(config.workspace) if config.workspace else None
         self._changes: queue.SimpleQueue[Change | str] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._held_bytes = 0
+        """Contents in the queue."""
         self._bell, self._ringing = os.pipe()
         """Rung by the watcher's thread; answered where everything else is."""
         os.set_blocking(self._bell, False)
@@ -65,7 +70,8 @@ class Beside:
         self._waiting: list[Occasion] = []
         """Occasions for snapshots that have to wait for the present one."""
         self._then: Callable[[], None] | None = None
-        self._retained_at = time.monotonic()
+        self._retained_at = self._began = time.monotonic()
+        self._began_at = time.time()
 
     def start(self, journal: Journal) -> None:
         """Take the first snapshot and begin to watch."""
@@ -113,7 +119,7 @@ class Beside:
             self._segment = journal.writer.segment_number
             self._want_snapshot("rotation")
             self._retained_at = 0.0
-        if (self._config.keep_bytes or self._config.keep_seconds) and time.monotonic() - self._retained_at >= _RETAIN_SECONDS:
+        if self._keeps and time.monotonic() - self._retained_at >= _RETAIN_SECONDS:
             self._retained_at = time.monotonic()
             journal.attempt(self._retain, 0)
 
@@ -126,6 +132,8 @@ class Beside:
         self._take_changes()
         self._waiting.clear()
         self._then = then
+        if self._keeps and self._journal is not None and self._journal.writer is not None:
+            self._journal.attempt(self._retain, 0)
         self._want_snapshot("seal")
         self._go_on()
 
@@ -159,7 +167,13 @@ class Beside:
         self._watcher = watcher
 
     def _notice(self, change: Change | str) -> None:
-        """Take a change from the watcher's thread."""
+        """Take a change from the watcher's thread; where the disk hangs and too much waits already, without its content."""
+        content = None if isinstance(change, str) else change.content
+        with self._lock:
+            full = content is not None and self._held_bytes + len(content) > _HELD_BYTES_MAX
+            self._held_bytes += 0 if content is None or full else len(content)
+        if full and isinstance(change, Change):
+            change = replace(change, content=None, note="too many changes at once for the writer: left out")
         self._changes.put(change)
         with suppress(BlockingIOError):  # a full pipe rings already
             os.write(self._ringing, b"!")
@@ -171,6 +185,8 @@ class Beside:
                 self._alarm(change)
                 self._append_numbered(partial(Gap, GapReason.NOT_WRITTEN, detail=f"workspace: {change}"))
             else:
+                with self._lock:
+                    self._held_bytes -= len(change.content or b"")
                 record = partial(
                     WorkspaceChange,
                     at=change.at,
@@ -242,8 +258,15 @@ class Beside:
             then, self._then = self._then, None
             then()
 
+    @property
+    def _keeps(self) -> bool:
+        """Whether there is a bound to what is kept."""
+        return bool(self._config.keep_bytes or self._config.keep_seconds)
+
     def _retain(self) -> None:
         assert self._journal is not None
         assert self._journal.writer is not None
         keep_bytes, keep_seconds = self._config.keep_bytes or None, self._config.keep_seconds or None
-        self._journal.writer.retain(bytes_max=keep_bytes, seconds_max=keep_seconds, now=time.time())
+        # a clock that is set forward must not make everything old at once
+        now = self._began_at + (time.monotonic() - self._began)
+        self._journal.writer.retain(bytes_max=keep_bytes, seconds_max=keep_seconds, now=now)

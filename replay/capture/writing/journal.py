@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.archive import ArchiveWriter, UnwritableError
-from replay.model import Answered, ArchiveError, Chunks, Ended, Gap, GapReason, Opened, ParityError, Record
+from replay.model import Answered, ArchiveError, Attachment, Chunks, Ended, Gap, GapReason, Opened, ParityError, Record
 
 RETRY_SECONDS_MIN = 2.0
 RETRY_SECONDS_MAX = 60.0
@@ -234,7 +234,8 @@ class Journal:
 
 def stand_ins(record: Record, why: str = "could not be held or written") -> tuple[Gap, ...]:
     """Give the gaps that stand for a record that is not written: they account for each of its event numbers."""
-    exchange = getattr(record, "exchange", None)
+    # a file beside an exchange is no part of it
+    exchange = None if isinstance(record, Attachment) else getattr(record, "exchange", None)
     if isinstance(record, Gap):
         return (record,)
     if isinstance(record, Chunks):
