@@ -40,7 +40,8 @@ from replay.archive.rotating import change_recipients, recipients_of
 from replay.archive.sealed import read_sealed, write_sealed
 from replay.archive.sharing import narrowed, public_keys
 from replay.archive.snapshots import SnapshotError
-from replay.archive.verification import LeftSecret, Verification, verify
+from replay.archive.suspecting import LeftSecret
+from replay.archive.verification import Verification, verify
 from replay.archive.writer import ArchiveWriter
 
 __all__ = [

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from replay.archive.counts import events_of
-from replay.model import Answered, Attachment, Chunks, Ended, Gap, GapReason, Opened, Record
+from replay.model import Answered, Chunks, Ended, Gap, GapReason, Opened, Record
 
 _KEPT_MAX: Final = 10_000
 """Beyond this many, losses are said by runs of event numbers alone: a full disk must not fill the memory too."""
@@ -38,7 +38,7 @@ class Losses:
 
 
 def _gaps_for(record: Record) -> list[Gap]:
-    exchange = record.exchange if isinstance(record, Opened | Answered | Chunks | Ended | Attachment) else None
+    exchange = record.exchange if isinstance(record, Opened | Answered | Chunks | Ended) else None
     what = f"a record of type {type(record).__name__} could not be written"
     runs = list(events_of(record))
     if not runs:

@@ -6,7 +6,6 @@ opened exchange is finished or listed as a gap. Beside it, every place that stil
 by value: an archive imported without redaction has those by design, so they are no problem of its integrity.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,39 +18,16 @@ from replay.archive.manifest import Dropped
 from replay.archive.numbering import EventNumbers
 from replay.archive.reading import Archive, read
 from replay.archive.snapshots import open_snapshot, snapshot_digest
+from replay.archive.suspecting import LeftSecret, Suspecting, secrets_in_facts
 from replay.model import (
-    Answered,
     ArchiveError,
-    Attachment,
-    Chunks,
-    DaemonRecord,
     Ended,
-    Header,
     Opened,
-    ProviderCall,
     Record,
-    Response,
     SnapshotRecord,
-    WorkspaceChange,
 )
-from replay.redact import scan
 
 _STEP_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class LeftSecret:
-    """A place that still looks like a secret."""
-
-    exchange: int | None
-    """None: it belongs to no exchange."""
-    where: str
-    """As in `Redaction.where`, also `request.trailer:<n>`, `response.trailer:<n>`, `opaque`, `workspace`, `attachment`, `provider.request`,
-    `provider.response`, `daemon.log` and `manifest.facts`."""
-    kind: str
-    start: int
-    length: int
-    """In bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +90,7 @@ def verify(path: Path, keys: Keyring | None = None, also: Callable[[Record], Non
         open_exchanges=len(look.tally.open),
         gaps=dict(look.tally.gaps),
         redactions=dict(look.tally.redactions),
-        suspects=(*_secrets_in_facts(archive.facts), *look.suspects),
+        suspects=(*secrets_in_facts(archive.facts), *look.suspects),
         facts=archive.facts,
         dropped=archive.dropped,
     )
@@ -147,13 +123,15 @@ class _Look:
         for segment in self._archive.segments:
             self._blocks += len(self._archive.blocks(segment))
         self.snapshots = self._archive.snapshots()
+        suspecting = Suspecting()
         for record in self._archive.records():
             self.tally.add(record)
             for first, last in events_of(record):
                 self._events.add(first, last)
-            self.suspects += _left_secrets(record)
+            self.suspects += suspecting.look(record)
             self._note(record)
             also(record)
+        self.suspects += suspecting.rest()
 
     def counts(self) -> dict[str, int]:
         """Give records by type, chunks, blocks, and the highest event number."""
@@ -201,48 +179,3 @@ def _snapshot_trouble(archive: Archive, record: SnapshotRecord) -> Iterator[str]
                 pass
     except ArchiveError as error:
         yield str(error)
-
-
-def _left_secrets(record: Record) -> Iterator[LeftSecret]:
-    for exchange, where, data in _places(record):
-        for suspect in scan(data):
-            yield LeftSecret(exchange, where, suspect.kind, suspect.start, suspect.length)
-
-
-def _secrets_in_facts(facts: Mapping[str, Any]) -> Iterator[LeftSecret]:
-    for suspect in scan(json.dumps(facts, ensure_ascii=False).encode(errors="surrogatepass")):
-        yield LeftSecret(None, "manifest.facts", suspect.kind, suspect.start, suspect.length)
-
-
-def _places(record: Record) -> Iterator[tuple[int | None, str, bytes]]:
-    """Give every place where traffic may hold a secret, named as redactions name it."""
-    match record:
-        case Opened(exchange=number, request=request):
-            yield number, "request.target", request.target
-            yield from _header_places(number, "request.header", request.headers)
-            yield number, "request.body", request.body or b""
-        case Chunks(exchange=number):
-            yield from ((number, f"chunk:{chunk.event}", chunk.data) for chunk in record.chunks)
-        case Ended(exchange=number):
-            yield number, "request.body", record.request_body or b""
-            yield from _header_places(number, "request.trailer", record.request_trailers)
-            if isinstance(record.outcome, Response):
-                yield from _header_places(number, "response.header", record.outcome.headers)
-                yield number, "response.body", record.outcome.body or b""
-                yield from _header_places(number, "response.trailer", record.outcome.trailers)
-            yield number, "opaque", record.opaque
-        case WorkspaceChange():
-            yield None, "workspace", record.content or b""
-        case Attachment(exchange=number):
-            yield number, "attachment", record.content or b""
-        case Answered(exchange=number):
-            yield from _header_places(number, "response.header", record.response.headers)
-        case ProviderCall():
-            yield None, "provider.request", record.request
-            yield None, "provider.response", record.response
-        case DaemonRecord():
-            yield None, "daemon.log", record.log_tail.encode(errors="surrogatepass")
-
-
-def _header_places(number: int, where: str, headers: tuple[Header, ...]) -> Iterator[tuple[int, str, bytes]]:
-    yield from ((number, f"{where}:{place}", value) for place, (_, value) in enumerate(headers))
