@@ -28,6 +28,7 @@ from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, run
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
 from replay.jobs.judging import readers_of
+from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.model import GapReason, ParityError, Response, UsageError
 from replay.plan import plan
 from replay.redact import Redactor
@@ -233,6 +234,7 @@ def _state(recorded: Archive, order: Order, scratch: Path) -> tuple[Path, tuple[
             "or record with --set parity_workspace=…"
         )
     snapshot = recorded.extract_snapshot(1, scratch / "state")
+    renew_keys(snapshot.root, find_taken_keys(recorded.exchanges()))
     return snapshot.root, tuple(snapshot.dropped)
 
 
