@@ -33,8 +33,8 @@ from typing import Any, Final
 from replay.capture.frames import CONFIG, Buffer, Message, pack, size_of
 from replay.capture.shedding import Shedding, Step, Thresholds
 
-GATHER_SECONDS: Final = 0.05
-"""Waking the writer for every request would cost it half as much again."""
+GATHER_SECONDS: Final = 0.02
+"""Waking the writer for every request would cost it half as much again; longer, and its work would come in bursts that others notice."""
 BATCH_BYTES: Final = 256 * 1024
 """From here on a batch goes at once."""
 PIPE_BYTES: Final = 1 << 20

@@ -26,6 +26,9 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.umask(0o077)
+    with contextlib.suppress(AttributeError, OSError):
+        # it takes no processor away from whoever has one, the daemon and its clients, at the moment that it wakes
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # records live for milliseconds and hold no cycles: the collector would only look at them again and again
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
