@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from replay.capture.frames import CONFIG, Buffer, Message, pack, size_of
+from replay.capture.frames import CONFIG, Buffer, Message, pack, plain_of, size_of
 from replay.capture.shedding import Shedding, Step, Thresholds
 
 GATHER_SECONDS: Final = 0.02
@@ -167,9 +167,12 @@ class Feed:
             self._timer = None
         if not self._batch:
             return
-        buffers = pack(self._batch, time.time())
-        self._batch = []
-        self._batch_bytes = 0
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        try:
+            buffers = pack(batch, time.time())
+        except ValueError:
+            logger.exception("parity: what another addon put into a flow can't be handed to the writer; it is counted as a gap")
+            buffers = pack([part for message in batch for part in plain_of(message)], time.time())
         self._out.extend(buffers)
         self._out_bytes += sum(map(len, buffers))
         if not self._writing:

@@ -46,7 +46,6 @@ STATISTICS: Final = 7
 """What the proxy measured of itself: (STATISTICS, at, values)."""
 STOP: Final = 8
 """The proxy ends in order: (STOP, reason)."""
-
 SURE: Final = 9
 """Everything before is to be on disk: (SURE, serial), which the writer answers when it is."""
 
@@ -60,6 +59,7 @@ _HEAD: Final = struct.Struct("<IIQd")
 _MAGIC: Final = 0x50415249
 _VERSION: Final = 2
 """Of marshal: without its table of shared references, which costs more than it saves here."""
+_NOT_PLAIN: Final = "it held values of a kind that traffic has not"
 
 
 class BrokenFrameError(ParityError):
@@ -67,11 +67,30 @@ class BrokenFrameError(ParityError):
 
 
 def pack(messages: Sequence[Message], sent_at: float) -> list[Buffer]:
-    """Make one frame of messages, as buffers to be written one after the other; *sent_at* is wall clock."""
+    """
+    Make one frame of messages, as buffers to be written one after the other; *sent_at* is wall clock.
+
+    Raises:
+        ValueError: a message holds something else than plain values (`plain_of` gives it without).
+    """
     raws: list[bytes] = []
     small = [_without_raws(message, raws) if message[0] in (CHUNK, ENDED) else message for message in messages]
     packed = marshal.dumps(small, _VERSION)
     return [_HEAD.pack(_MAGIC, len(packed), sum(map(len, raws)), sent_at) + packed, *raws]
+
+
+def plain_of(message: Message) -> tuple[Message, ...]:
+    """Give a message of the traffic; where it holds something else than plain values, a gap for each of its event numbers instead."""
+    try:
+        marshal.dumps(message, _VERSION)
+    except ValueError:
+        kind, exchange, event = message[:3]
+        head = message[9] if kind == ENDED else None
+        numbers = (event,) if head is None else (head, event)
+        reason = GapReason.NOT_WRITTEN.value
+        # the last one stands for the end of the exchange, where the message did
+        return tuple((GAP, reason, number, exchange, 1, _NOT_PLAIN, kind == ENDED and number == event) for number in numbers)
+    return (message,)
 
 
 class Unpacker:

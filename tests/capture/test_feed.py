@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,28 @@ def test_a_writer_that_dies_is_told_and_followed(tmp_path: Path) -> None:
     archive = read(tmp_path / "a-2.parity")
     assert [exchange.id for exchange in archive.exchanges()] == [2]
     assert [(gap.reason, gap.event, gap.count) for gap in archive.gaps()] == [(GapReason.NOT_WRITTEN, 1, 9)]
+    assert verify(archive.path).good
+
+
+def test_what_cannot_be_packed_costs_itself_alone(tmp_path: Path) -> None:
+    """A value of its own kind that another addon put into an answer makes gaps of that answer; what goes with it is handed over."""
+
+    async def run() -> None:
+        heard = Heard()
+        heard.feed.start(config_of(tmp_path))
+        await heard.until(lambda: heard.answers)
+        heard.feed.put((OPENED, 1, 1, 1.0, "c", None, "daemon", b"GET", b"/x", b"HTTP/1.1", _HEADERS))
+        odd = (b"HTTP/1.1", HTTPStatus.OK, *_ANSWER[2:])
+        heard.feed.put((ENDED, 1, 3, 2.0, "complete", odd, b"", (), "s", 2, 1.1, 1.2, False, False, ""))
+        heard.exchange(2, 4)
+        heard.event = 6
+        heard.feed.put((STOP, "test"))
+        assert await heard.feed.finish(20)
+
+    asyncio.run(run())
+    archive = read(tmp_path / "a.parity")
+    assert [exchange.id for exchange in archive.exchanges()] == [2]
+    assert [(gap.event, gap.exchange) for gap in archive.gaps()] == [(2, 1), (3, 1)]
     assert verify(archive.path).good
 
 
