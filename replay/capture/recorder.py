@@ -155,17 +155,16 @@ class Recorder:
         self._sampling = Sampling(1.0, "connection")
         self._left_out: dict[tuple[GapReason, str], int] = {}
         """How many exchanges were left out since that was last said, by reason and words."""
-        self._gone: dict[str, tuple[float, Any]] = {}
-        """Clients that went not long ago, oldest first: when (monotonic), and their address."""
         self._unsure: dict[tuple[GapReason, str], int] = {}
         """What of it was said, and may not be on disk: a writer that dies loses it."""
+        self._gone: dict[str, tuple[float, Any]] = {}
+        """Clients that went not long ago, oldest first: when (monotonic), and their address."""
         self._serial = 0
         self._reading = itertools.count()
         self._writer_began = 0.0
         self._pause_s = RESTART_SECONDS_MIN
         self._status_said = 0.0
         self._statistics_at = 0.0
-        self._status: dict[str, Any] = {}
         self._sealed: Mapping[str, Any] | None = None
         self._lost = 0
         self._refusals = Refusals()
@@ -657,15 +656,11 @@ class Recorder:
         elif "alarm" in answer:
             self._lost += 1
             self._alarm(str(answer["alarm"]))
-        elif "notice" in answer:
-            logger.warning("parity: %s", answer["notice"])
         elif "ready" in answer:
             path = Path(answer["ready"])
             if path != self._path:
                 logger.warning("parity: recording to %s", path)
             self._path, self._begun = path, True
-        elif "status" in answer:
-            self._status = dict(answer["status"])
         elif "sealed" in answer:
             self._sealed = answer
 

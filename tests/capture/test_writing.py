@@ -233,6 +233,7 @@ def test_an_exchange_whose_end_is_a_gap(tmp_path: Path, said: Said) -> None:
     assert (kept.id, kept.end, kept.request.body) == (2, EndReason.COMPLETE, b'{"content":1}')
     assert kept.outcome.body is None  # type: ignore[union-attr]
     assert {(gap.exchange, gap.reason) for gap in archive.gaps()} == {(1, GapReason.NOT_WRITTEN), (2, GapReason.SHED)}
+    assert json.loads((tmp_path / "a.parity" / "status.json").read_text())["open"] == 0
 
 
 def test_chunks_of_both_sides(tmp_path: Path, said: Said) -> None:

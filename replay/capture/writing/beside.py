@@ -211,10 +211,7 @@ class Beside:
                 self._waiting.append(occasion)
         elif self._journal.writer is not None:
             run = self._snapshot = SnapshotRun(self._config, occasion, self._journal.writer)
-            self._number(partial(self._begin_snapshot, run))
-
-    def _begin_snapshot(self, run: SnapshotRun, event: int) -> None:
-        run.begin(event, self._selector)
+            self._number(partial(run.begin, selector=self._selector))
 
     def _look_after_snapshot(self) -> None:
         run = self._snapshot

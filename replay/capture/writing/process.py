@@ -19,7 +19,7 @@ from typing import Any, Final
 from replay.archive import ArchiveWriter
 from replay.capture.frames import CONFIG, GAP, NUMBER, STATISTICS, STOP, SURE, Message, record_of
 from replay.capture.installation import load_key
-from replay.capture.writing.beside import Beside
+from replay.capture.writing.beside import Beside, Numbered
 from replay.capture.writing.configuration import Configuration
 from replay.capture.writing.journal import Journal, stand_ins
 from replay.capture.writing.status import Status
@@ -31,8 +31,6 @@ TICK_SECONDS: Final = 0.25
 IDLE_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
-
-type Numbered = Callable[[int], None]
 
 
 class Writer:
@@ -95,7 +93,7 @@ class Writer:
             self._write_all(self._redactor.idle())
         self._journal.tick()
         self._beside.tick()
-        self._status.update(self._journal)
+        self._status.update(self._journal, len(self._heads))
 
     def cut(self, why: str) -> None:
         """Seal as cut: the pipe ended and nobody said so."""
@@ -200,7 +198,7 @@ class Writer:
             self._beside.close()
         self.sealed = self._journal.seal(event=event, at=time.time(), reason=reason, cut=cut)
         self.done = True
-        self._status.end(self._journal, "not sealed" if not self.sealed else "cut" if cut else "sealed")
+        self._status.end(self._journal, "not sealed" if not self.sealed else "cut" if cut else "sealed", len(self._heads))
         self._say({"sealed": self.sealed, "path": str(self._journal.path), "lost": self._journal.lost})
 
     def _alarm(self, text: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.capture.writing.journal import Journal
-from replay.model import Chunks, Ended, Gap, Opened, Record, Response
+from replay.model import Chunks, Ended, Gap, Record, Response
 
 NAME: Final = "status.json"
 _EVERY_SECONDS: Final = 1.0
@@ -28,7 +28,6 @@ class Status:
 
     def __init__(self) -> None:
         self.lag_s = 0.0
-        self._opened = 0
         self._ended = 0
         self._body_bytes = 0
         self._gaps: Counter[str] = Counter()
@@ -39,9 +38,7 @@ class Status:
 
     def count(self, record: Record) -> None:
         """Count one record."""
-        if isinstance(record, Opened):
-            self._opened += 1
-        elif isinstance(record, Chunks):
+        if isinstance(record, Chunks):
             self._body_bytes += sum(len(chunk.data) for chunk in record.chunks)
         elif isinstance(record, Ended):
             self._ended += 1
@@ -59,25 +56,25 @@ class Status:
         """Note what went wrong last."""
         self._trouble = {"at": round(time.time(), 3), "text": text}
 
-    def update(self, journal: Journal) -> None:
-        """Write the file if a second has passed."""
+    def update(self, journal: Journal, still_open: int) -> None:
+        """Write the file if a second has passed; *still_open* is how many exchanges have not ended."""
         now = time.monotonic()
         if now - self._said_at >= _EVERY_SECONDS:
             self._said_at = now
-            self._say(journal, "recording" if journal.writer is not None else "waiting for the disk")
+            self._say(journal, "recording" if journal.writer is not None else "waiting for the disk", still_open)
 
-    def end(self, journal: Journal, state: str) -> None:
+    def end(self, journal: Journal, state: str, still_open: int) -> None:
         """Write the file a last time."""
-        self._say(journal, state)
+        self._say(journal, state, still_open)
 
-    def _say(self, journal: Journal, state: str) -> None:
+    def _say(self, journal: Journal, state: str, still_open: int) -> None:
         content = {
             "state": state,
             "updated_at": round(time.time(), 3),
             "begun_at": round(self._begun_at, 3),
             "pid": {"writer": os.getpid(), "proxy": os.getppid()},
             "exchanges": self._ended,
-            "open": self._opened - self._ended,
+            "open": still_open,
             "bytes": self._body_bytes,
             "disk_bytes": _size_of(journal.path),
             "lag_ms": round(self.lag_s * 1000.0, 3),
