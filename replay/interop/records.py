@@ -1,9 +1,10 @@
 """Exchanges back to the records that a recorder would have written, and event numbers made from times; for what is imported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from replay.model import Chunks, Ended, Exchange, Opened, Record, Response
+from replay.redact import RecordRedactor, Redactor
 
 
 def number_events(times: Sequence[Sequence[float]], *, start: int = 1) -> list[list[int]]:
@@ -28,6 +29,17 @@ def order_records(exchanges: Sequence[Exchange]) -> Iterator[tuple[Exchange, Rec
     """Split exchanges into records, in the order of their events; each comes with its exchange."""
     rows = [(event, exchange, record) for exchange in exchanges for event, record in split(exchange)]
     return ((exchange, record) for _, exchange, record in sorted(rows, key=lambda row: row[0]))
+
+
+def redact_records(redactor: Redactor | None, records: Iterable[tuple[Record, str]]) -> Iterator[Record]:
+    """Give records, which come with the names of their routes, as they go to an archive: redacted, across chunks too, if there is a redactor."""
+    if redactor is None:
+        yield from (record for record, _ in records)
+        return
+    cleaner = RecordRedactor(redactor)
+    for record, route in records:
+        yield from cleaner.feed(record, route)
+    yield from cleaner.flush()
 
 
 def split(exchange: Exchange) -> Iterator[tuple[int, Record]]:

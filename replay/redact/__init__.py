@@ -14,10 +14,9 @@ does it for records as they come, across the borders of chunks; `scan` looks for
 """
 
 from replay.redact.placeholder import is_placeholder
-from replay.redact.records import redact_record
 from replay.redact.redactor import Redactor
 from replay.redact.rules import Rule, Rules, load_rules
 from replay.redact.scanning import Suspect, scan
 from replay.redact.streams import RecordRedactor
 
-__all__ = ["RecordRedactor", "Redactor", "Rule", "Rules", "Suspect", "is_placeholder", "load_rules", "redact_record", "scan"]
+__all__ = ["RecordRedactor", "Redactor", "Rule", "Rules", "Suspect", "is_placeholder", "load_rules", "scan"]

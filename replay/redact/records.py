@@ -1,8 +1,8 @@
-"""Redaction of the records that go to an archive, each for itself. What crosses from one chunk to the next is the work of `streams`."""
+"""Redaction of the records that go to an archive, each for itself. Chunks, which must be seen together, are the work of `streams`."""
 
 from dataclasses import replace
 
-from replay.model import Answered, Attachment, Chunks, Ended, Gap, NoResponse, Opened, ProviderCall, Record, Redaction, Response, WorkspaceChange
+from replay.model import Answered, Attachment, Ended, Gap, NoResponse, Opened, ProviderCall, Record, Redaction, Response, WorkspaceChange
 from replay.redact.redactor import Redactor
 
 
@@ -10,8 +10,8 @@ def redact_record(redactor: Redactor, record: Record, route: str, *, request_enc
     """
     Give *record* with its secrets replaced and the spans declared; *route* is the name of its exchange's route.
 
-    *request_encoding* is the request's `content-encoding`, which stands in another record than its body. Records that carry no traffic
-    come back as they are.
+    *request_encoding* is the request's `content-encoding`, which stands in another record than its body. Chunks, and records that carry no
+    traffic, come back as they are.
     """
     if isinstance(record, Opened):
         request, redactions = redactor.request(record.request, route)
@@ -19,8 +19,6 @@ def redact_record(redactor: Redactor, record: Record, route: str, *, request_enc
     if isinstance(record, Answered):
         response, redactions = redactor.response(record.response, route)
         return replace(record, response=response, redactions=(*record.redactions, *redactions))
-    if isinstance(record, Chunks):
-        return _chunks(redactor, record)
     if isinstance(record, Ended):
         return _ended(redactor, record, route, request_encoding)
     if isinstance(record, Gap):
@@ -39,16 +37,6 @@ def _file(redactor: Redactor, record: WorkspaceChange | Attachment, route: str) 
         content, redactions = redactor.file(content, route)
     path = redactor.text(record.path.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
     return replace(record, path=path, content=content, redactions=(*record.redactions, *redactions), note=_words(redactor, record.note))
-
-
-def _chunks(redactor: Redactor, record: Chunks) -> Chunks:
-    chunks = []
-    redactions: list[Redaction] = list(record.redactions)
-    for chunk in record.chunks:
-        data, more = redactor.chunk(chunk.data, chunk.event)
-        chunks.append(replace(chunk, data=data))
-        redactions.extend(more)
-    return replace(record, chunks=tuple(chunks), redactions=tuple(redactions))
 
 
 def _ended(redactor: Redactor, record: Ended, route: str, request_encoding: bytes) -> Ended:

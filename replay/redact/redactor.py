@@ -87,10 +87,6 @@ class Redactor:
         """Redact the trailers of a request alone."""
         return self._headers("request.trailer", trailers, route)
 
-    def chunk(self, data: bytes, event: int) -> tuple[bytes, tuple[Redaction, ...]]:
-        """Redact one chunk of a stream alone. Secrets that cross into the next chunk are not seen: `RecordRedactor` sees these."""
-        return self._pass(f"chunk:{event}", data, self._plain.find)
-
     def text(self, data: bytes) -> bytes:
         """Redact anything else, such as an error's words or the opaque rest of an imported flow."""
         return self._pass("", data, self._plain.find)[0]
@@ -103,7 +99,7 @@ class Redactor:
 
     def names_fields(self, side: str, route: str) -> bool:
         """Whether a route's body (*side* is `request` or `response`) has fields that are found only in the body as a whole."""
-        return bool(self._fields(f"{side}.body", route)) or (side == "request" and route.endswith("/mcp"))
+        return bool(self._fields(f"{side}.body", route)) or (side == "request" and route == RPC_ROUTE)
 
     def find_stream(self, data: bytes, side: str, route: str) -> list[Edit]:
         """Find the secrets in a part of a body; named fields are looked for by their last key alone."""

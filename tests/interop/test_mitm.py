@@ -226,6 +226,23 @@ def test_redaction_reaches_everything(tmp_path: Path) -> None:
     assert len(back["comment"]) == len(item.comment)
 
 
+def test_redaction_sees_across_chunks(tmp_path: Path) -> None:
+    """A credential that a stream's chunks cut in two is replaced in both of them."""
+    stream = exchange(10.0)
+    assert stream.response
+    stream.response.headers["content-type"] = "text/event-stream"
+    stream.response.data.content = b"data: " + TOKEN + b"\n\n"
+    stream.metadata = {"sse_chunks": [[0.5, 36], [0.7, len(stream.response.data.content) - 36]]}
+    report = import_mitm(save(tmp_path / "in.mitm", stream), tmp_path / "a.parity", redactor=Redactor(b"k" * 32))
+    assert sum(report.redactions.values()) == 2
+    [found] = read(tmp_path / "a.parity").exchanges()
+    assert isinstance(found.outcome, Response)
+    assert found.outcome.body is not None
+    assert [len(chunk.data) for chunk in found.chunks] == [36, len(found.outcome.body) - 36]
+    assert TOKEN[20:30] not in found.outcome.body
+    assert TOKEN[30:40] not in found.outcome.body
+
+
 def test_a_snapshot_is_attached(tmp_path: Path) -> None:
     """A workspace goes into the archive as the events before the first request."""
     workspace = tmp_path / "ws"

@@ -199,13 +199,6 @@ def test_responses(redactor: Redactor) -> None:
     assert all(b"~" in part or b"REDACTED" in part for part in spans_hold(clean.body, redactions, "response.body"))
 
 
-def test_chunks(redactor: Redactor) -> None:
-    """A chunk's span is declared at its event number."""
-    clean, redactions = redactor.chunk(b"data: " + API_KEY + b"\n\n", 17)
-    assert API_KEY not in clean
-    assert redactions == (Redaction("chunk:17", 26, 43, "api-key"),)
-
-
 @given(st.binary(max_size=40), st.sampled_from([API_KEY, TOKEN, b"https://me:pass-word@host/", b"sk-" + b"a1B2" * 8]), st.binary(max_size=40))
 def test_anywhere(before: bytes, secret: bytes, after: bytes) -> None:
     """Whatever stands around it, a secret known by its shape is found by the scanner, and not after redaction."""

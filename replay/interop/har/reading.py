@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,9 @@ from replay.interop.har.foreign import Draft, read_foreign
 from replay.interop.har.own import events_of, is_ours, read_own
 from replay.interop.har.source import BYTES_MAX, HarFile, read_har_file
 from replay.interop.har.urls import read_url
-from replay.interop.records import number_events, order_records
+from replay.interop.records import number_events, order_records, redact_records
 from replay.model import ArchiveError, Exchange, Gap, GapReason, Redaction, Response, UsageError
-from replay.redact import Redactor, redact_record
+from replay.redact import Redactor
 from replay.routes import route_of
 
 _ELSEWHERE: Final = "the browser's cache"
@@ -70,12 +71,10 @@ def import_har(
     redacted: Counter[str] = Counter()
     starts = [exchange.started_at for exchange in read.exchanges]
     with ArchiveWriter.create(destination, kind="recording", facts=facts, started_at=min(starts, default=None)) as writer:
-        for exchange, record in order_records(read.exchanges):
-            clean = redact_record(redactor, record, route_of(exchange.request).name) if redactor else record
+        records = ((record, route_of(exchange.request).name) for exchange, record in order_records(read.exchanges))
+        for clean in redact_records(redactor, chain(records, ((gap, "") for gap in read.gaps))):
             redacted.update(item.kind for item in getattr(clean, "redactions", ()))
             writer.append(clean)
-        for gap in read.gaps:
-            writer.append(redact_record(redactor, gap, "") if redactor else gap)
         writer.seal(event=read.last_event + 1, at=max((exchange.ended_at for exchange in read.exchanges), default=0.0), reason="imported")
     return HarReport(
         archive=destination,

@@ -12,6 +12,7 @@ from mitmproxy.version import VERSION as MITMPROXY
 from replay.archive import ArchiveWriter, Limits, extract
 from replay.interop.mitm.source import FlowFile, State, read_flow_file
 from replay.interop.mitm.state import Draft, pack, read_draft, rebuild, subtract, unpack
+from replay.interop.records import redact_records
 from replay.model import (
     ArchiveError,
     Chunk,
@@ -25,7 +26,7 @@ from replay.model import (
     Response,
     UsageError,
 )
-from replay.redact import Redactor, redact_record
+from replay.redact import Redactor
 from replay.routes import route_of
 
 
@@ -91,8 +92,8 @@ def import_mitm(
         started_at=drafts[0][0].started_at if drafts else None,
     ) as writer:
         packed = _attach(writer, snapshot, workspace) if snapshot is not None and workspace else None
-        for exchange, record in order_records([_without_backup(exchange) for exchange in exchanges] if redactor else exchanges):
-            clean = redact_record(redactor, record, _route(exchange)) if redactor else record
+        ordered = order_records([_without_backup(exchange) for exchange in exchanges] if redactor else exchanges)
+        for clean in redact_records(redactor, ((record, _route(exchange)) for exchange, record in ordered)):
             redacted.update(item.kind for item in getattr(clean, "redactions", ()))
             writer.append(clean)
         for kind, count in sorted(others.items()):
