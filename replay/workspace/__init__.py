@@ -8,7 +8,7 @@ Nothing here looks at the host's own identity unless it is asked by path: machin
 """
 
 from replay.workspace.agent_yaml import CONFIGURATION_NAMES, find_configuration, parse_configuration, read_configuration
-from replay.workspace.copies import Copied, CopyLimitError, CopyLimits, copy_live, copy_workspace
+from replay.workspace.copies import Copied, CopyLimitError, CopyLimits, copy_workspace
 from replay.workspace.databases import backup, is_sqlite, open_read_only
 from replay.workspace.scrubbing import Mask, scrub_database
 
@@ -19,7 +19,6 @@ __all__ = [
     "CopyLimits",
     "Mask",
     "backup",
-    "copy_live",
     "copy_workspace",
     "find_configuration",
     "is_sqlite",

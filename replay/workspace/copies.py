@@ -14,7 +14,6 @@ somewhere between the copy's beginning and its end.
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,12 @@ from replay.workspace.tokens import AUTH_SECRET_FILE
 SECRETS_FOLDER: Final = SECRETS_FILE.partition("/")[0]
 MAIN_DATABASE: Final = "memory/memories.db"
 """Without it a copy is worth nothing; any other database may be left out."""
-_ALWAYS_LEFT_OUT: Final = {".daemon/logs": "the daemon's log", ".daemon/pid": "the running daemon's"}
+_LEFT_OUT: Final = {
+    ".daemon/logs": "the daemon's log",
+    ".daemon/pid": "the running daemon's",
+    SECRETS_FOLDER: "secret",
+    AUTH_SECRET_FILE: "secret",
+}
 _ATTEMPTS: Final = 3
 
 type _Mark = tuple[int, int, int] | None
@@ -58,26 +62,13 @@ class Copied:
     """`path: reason`, sorted."""
     changed_meanwhile: tuple[str, ...]
     """Files that were written between the copy's beginning and its end, sorted."""
-    backup_ms: float
-    """How long databases were read."""
 
 
-def copy_workspace(source: Path, destination: Path, *, with_secrets: bool) -> tuple[str, ...]:
+def copy_workspace(source: Path, destination: Path, limits: CopyLimits) -> Copied:
     """
-    Copy the workspace *source* to the new folder *destination* (mode 0700), and say what was left out: `path: reason`, sorted.
+    Copy the workspace *source* to the new folder *destination* (mode 0700), within *limits*, and say what was left out and what changed.
 
-    Without *with_secrets* the store of secrets and the key that signs tokens stay behind. *source* is never written to.
-
-    Raises:
-        UsageError: *source* is no folder, or *destination* has something in it or lies inside *source*.
-        ParityError: a database can't be copied, or the space is out.
-    """
-    return copy_live(source, destination, with_secrets=with_secrets, limits=CopyLimits()).left_out
-
-
-def copy_live(source: Path, destination: Path, *, with_secrets: bool, limits: CopyLimits) -> Copied:
-    """
-    Copy the workspace *source* as `copy_workspace` does, within *limits*, and say what changed meanwhile.
+    The store of secrets and the key that signs tokens stay behind. *source* is never written to.
 
     Raises:
         UsageError: *source* is no folder, or *destination* has something in it or lies inside *source*.
@@ -92,9 +83,9 @@ def copy_live(source: Path, destination: Path, *, with_secrets: bool, limits: Co
         destination.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(destination.iterdir()):
             raise UsageError(f"{destination}: is not empty; name a new folder")
-        copying = _Copying(source, with_secrets=with_secrets, limits=limits)
+        copying = _Copying(source, limits)
         left_out = tuple(sorted(copying.copy_folder(source, destination)))
-        return Copied(copying.files, copying.bytes, left_out, copying.changed(), copying.backup_ms)
+        return Copied(copying.files, copying.bytes, left_out, copying.changed())
     except OSError as error:
         raise ParityError(f"{source}: can't be copied to {destination} ({error}); check permissions and space") from error
 
@@ -104,11 +95,9 @@ class _Copying:
     """A copy on its way."""
 
     root: Path
-    with_secrets: bool
     limits: CopyLimits
     files: int = 0
     bytes: int = 0
-    backup_ms: float = 0.0
     _marks: dict[str, tuple[tuple[Path, _Mark], ...]] = field(default_factory=dict)
     """Name → the files that it is made of, as they were when it was copied."""
 
@@ -120,7 +109,7 @@ class _Copying:
         for entry in entries:
             path, target = Path(entry.path), destination / entry.name
             name = path.relative_to(self.root).as_posix()
-            reason = _reason_to_leave_out(name, with_secrets=self.with_secrets)
+            reason = _LEFT_OUT.get(name)
             if reason:
                 yield f"{name}: {reason}"
             elif entry.is_symlink():
@@ -145,7 +134,6 @@ class _Copying:
     def _copy_database(self, path: Path, target: Path, name: str) -> Iterator[str]:
         self._count(path, *companions(path)[:1])
         self._remember(name, path, *companions(path)[:1])
-        began = time.monotonic()
         try:
             backup(path, target)
         except ParityError as error:
@@ -153,7 +141,6 @@ class _Copying:
             if name == MAIN_DATABASE or not path.exists():
                 raise
             yield f"{name}: {error}"
-        self.backup_ms += (time.monotonic() - began) * 1000.0
 
     def _copy_file(self, path: Path, target: Path, name: str) -> Iterator[str]:
         try:
@@ -183,7 +170,7 @@ class _Copying:
         if self.bytes > self.limits.bytes_max or self.files > self.limits.files_max:
             raise CopyLimitError(
                 f"{self.root}: is bigger than a snapshot may be ({self.limits.bytes_max} bytes in {self.limits.files_max} files); "
-                "raise the limit, or take what is not the daemon's out of the workspace"
+                "take what is not the daemon's out of the workspace"
             )
 
     def _remember(self, name: str, *paths: Path) -> None:
@@ -196,14 +183,6 @@ def _mark(path: Path) -> _Mark:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _reason_to_leave_out(name: str, *, with_secrets: bool) -> str:
-    if name in _ALWAYS_LEFT_OUT:
-        return _ALWAYS_LEFT_OUT[name]
-    if not with_secrets and name in (SECRETS_FOLDER, AUTH_SECRET_FILE):
-        return "secret"
-    return ""
 
 
 def _copy_link(root: Path, path: Path, target: Path, name: str) -> Iterator[str]:

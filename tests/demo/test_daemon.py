@@ -19,7 +19,7 @@ from replay.demo.client import main as run_client
 from replay.demo.git import git
 from replay.demo.schema import DATABASE
 from replay.model import UsageError
-from replay.workspace import copy_workspace
+from replay.workspace import CopyLimits, copy_workspace
 
 PASSWORD = "demo-only-password"  # noqa: S105 (made up)
 
@@ -207,7 +207,7 @@ def test_snapshot_of_a_running_daemon_starts_another(workspace: Path, daemon: Ca
         log_in(client)
         client.ask("POST", "/api/memory/remember", {"content": "Fog over the sound."})
         client.ask("POST", "/api/secrets/A", {"value": "made-up"})
-        left_out = copy_workspace(workspace, tmp_path / "copy", with_secrets=False)
+        left_out = copy_workspace(workspace, tmp_path / "copy", CopyLimits()).left_out
 
         assert left_out == (".daemon/auth-secret: secret", ".secrets: secret")
     with daemon(tmp_path / "copy", "rust") as (base, _), Client(base, tmp_path / "copy") as client:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from replay.model import ParityError, UsageError
-from replay.workspace import CopyLimitError, CopyLimits, copy_live, copy_workspace
+from replay.workspace import CopyLimitError, CopyLimits, copy_workspace
 
 
 def fill(workspace: Path) -> None:
@@ -40,7 +40,7 @@ def test_copy_leaves_secrets_and_specials_behind_and_says_so(tmp_path: Path) -> 
     source, destination = tmp_path / "source", tmp_path / "copy"
     fill(source)
     before = names(source)
-    left_out = copy_workspace(source, destination, with_secrets=False)
+    left_out = copy_workspace(source, destination, CopyLimits()).left_out
 
     assert names(destination) == ["agent.yaml", "run.sh", "skills/a/inside"]
     assert left_out == (
@@ -57,17 +57,6 @@ def test_copy_leaves_secrets_and_specials_behind_and_says_so(tmp_path: Path) -> 
     assert destination.stat().st_mode & 0o777 == 0o700
 
 
-def test_secrets_come_along_when_asked_for(tmp_path: Path) -> None:
-    """With secrets, the store and the signing key are in the copy with their modes."""
-    fill(tmp_path / "source")
-    (tmp_path / "source/.daemon/auth-secret").chmod(0o600)
-    left_out = copy_workspace(tmp_path / "source", tmp_path / "copy", with_secrets=True)
-
-    assert not [line for line in left_out if line.endswith(": secret")]
-    assert (tmp_path / "copy/.daemon/auth-secret").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "copy/.secrets/secrets.enc").read_text() == "{}"
-
-
 def test_open_database_is_copied_whole_and_alone(tmp_path: Path) -> None:
     """A database under a running writer arrives as one file with all committed rows."""
     source, destination = tmp_path / "source", tmp_path / "copy"
@@ -77,7 +66,7 @@ def test_open_database_is_copied_whole_and_alone(tmp_path: Path) -> None:
         writer.execute("CREATE TABLE t (x)")
         writer.execute("INSERT INTO t VALUES (7)")
         writer.commit()
-        left_out = copy_workspace(source, destination, with_secrets=False)
+        left_out = copy_workspace(source, destination, CopyLimits()).left_out
 
     assert left_out == ()
     assert names(destination) == ["memories.db"]
@@ -92,7 +81,7 @@ def test_socket_is_left_out(tmp_path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(source / "x.sock"))
 
-        assert copy_workspace(source, tmp_path / "c", with_secrets=False) == ("x.sock: a socket, pipe or device",)
+        assert copy_workspace(source, tmp_path / "c", CopyLimits()).left_out == ("x.sock: a socket, pipe or device",)
 
 
 def test_bad_places_are_refused(tmp_path: Path) -> None:
@@ -100,19 +89,19 @@ def test_bad_places_are_refused(tmp_path: Path) -> None:
     source = tmp_path / "source"
     fill(source)
     with pytest.raises(UsageError, match="no such folder"):
-        copy_workspace(tmp_path / "none", tmp_path / "copy", with_secrets=False)
+        copy_workspace(tmp_path / "none", tmp_path / "copy", CopyLimits())
     with pytest.raises(UsageError, match="inside"):
-        copy_workspace(source, source / "copy", with_secrets=False)
+        copy_workspace(source, source / "copy", CopyLimits())
     with pytest.raises(UsageError, match="not empty"):
-        copy_workspace(source, tmp_path, with_secrets=False)
+        copy_workspace(source, tmp_path, CopyLimits())
 
 
 def test_limits_are_an_error_of_their_own(tmp_path: Path) -> None:
     """A workspace that is too big or has too many files is not copied."""
     fill(tmp_path / "source")
     for number, limits in enumerate((CopyLimits(bytes_max=15), CopyLimits(files_max=1))):
-        with pytest.raises(CopyLimitError, match="raise the limit"):
-            copy_live(tmp_path / "source", tmp_path / str(number), with_secrets=False, limits=limits)
+        with pytest.raises(CopyLimitError, match="bigger than a snapshot may be"):
+            copy_workspace(tmp_path / "source", tmp_path / str(number), limits)
 
 
 def test_what_is_written_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +121,7 @@ def test_what_is_written_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.
             (source / "a.md").write_text("changed later")
 
     monkeypatch.setattr(shutil, "copyfile", writes_on)
-    copied = copy_live(source, tmp_path / "copy", with_secrets=False, limits=CopyLimits())
+    copied = copy_workspace(source, tmp_path / "copy", CopyLimits())
 
     assert copied.changed_meanwhile == ("a.md", "b.md")
     assert names(tmp_path / "copy") == ["a.md", "b.md", "c.md"]
@@ -144,8 +133,8 @@ def test_damaged_databases_are_left_out_but_not_the_main_one(tmp_path: Path) -> 
     source = tmp_path / "source"
     (source / "memory").mkdir(parents=True)
     (source / "memory/old.db").write_bytes(b"SQLite format 3\0" + b"\x07" * 4000)
-    (line,) = copy_workspace(source, tmp_path / "copy", with_secrets=False)
+    (line,) = copy_workspace(source, tmp_path / "copy", CopyLimits()).left_out
     assert line.startswith("memory/old.db: ")
     (source / "memory/old.db").rename(source / "memory/memories.db")
     with pytest.raises(ParityError, match="can't be copied"):
-        copy_workspace(source, tmp_path / "other", with_secrets=False)
+        copy_workspace(source, tmp_path / "other", CopyLimits())

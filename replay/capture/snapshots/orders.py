@@ -48,13 +48,7 @@ class SnapshotResult:
     """How many secrets were replaced, by kind."""
     machine_id: str
     """The throw-away id that opens the store of secrets in it; empty where there is no such store."""
-    at: float
-    """When it was begun, in seconds since the epoch."""
     duration_ms: float
-    backup_ms: float
-    """How long the databases were read; writers in WAL mode are not held up by it."""
-    cpu_ms: float
-    """What the process and git used of a processor."""
 
 
 def encode_order(order: SnapshotOrder) -> bytes:

@@ -33,14 +33,13 @@ def choose_place(named: Path | None, destination: Path, need_bytes: int) -> Path
     Raises:
         ParityError: none has.
     """
-    given = os.environ.get("TMPDIR")
-    places = [named] if named else [*([Path(given)] if given else []), _DISK_FOLDER, Path(tempfile.gettempdir()), destination]
+    places = [named] if named else usual_places(None, destination)
     free = {place: shutil.disk_usage(place).free for place in places if place.is_dir() and os.access(place, os.W_OK | os.X_OK)}
     for place, there in free.items():
         if there >= need_bytes:
             return place
     listed = ", ".join(f"{place} ({there} bytes free)" for place, there in free.items()) or "none that can be written to"
-    raise ParityError(f"a snapshot needs about {need_bytes} bytes to work in; looked at {listed}; make room or name another scratch folder")
+    raise ParityError(f"a snapshot needs about {need_bytes} bytes to work in; looked at {listed}; make room, or set TMPDIR for the recorder")
 
 
 @contextmanager

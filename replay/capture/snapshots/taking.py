@@ -11,7 +11,7 @@ from replay.capture.snapshots.stores import ThrowAway, find_machine_ids, known_v
 from replay.capture.snapshots.tree import masked_words, scrub_tree
 from replay.model import UsageError
 from replay.redact import Rules, load_rules
-from replay.workspace import copy_live
+from replay.workspace import copy_workspace
 from replay.workspace.copies import SECRETS_FOLDER
 from replay.workspace.secrets import FILE as SECRETS_FILE
 from replay.workspace.tokens import AUTH_SECRET_FILE
@@ -43,12 +43,12 @@ def take_snapshot(order: SnapshotOrder, scratch: Path) -> SnapshotResult:
         ParityError: something can't be read, replaced or written; the destination is not there then.
         OSError: the disk refuses.
     """
-    at, began, used = time.time(), time.monotonic(), _processor_s()
+    began = time.monotonic()
     if order.destination.exists():
         raise UsageError(f"{order.destination}: is there already; a snapshot is written once")
     redaction = _read_key(order.redaction_key)
     copy = scratch / "workspace"
-    copied = copy_live(order.workspace, copy, with_secrets=False, limits=order.limits)
+    copied = copy_workspace(order.workspace, copy, order.limits)
     left_out, changed = list(copied.left_out), list(copied.changed_meanwhile)
     replaced: dict[str, int] = {}
     machine_id = ""
@@ -69,10 +69,7 @@ def take_snapshot(order: SnapshotOrder, scratch: Path) -> SnapshotResult:
         changed_meanwhile=tuple(changed),
         replaced=replaced,
         machine_id=machine_id,
-        at=at,
         duration_ms=(time.monotonic() - began) * 1000.0,
-        backup_ms=copied.backup_ms,
-        cpu_ms=(_processor_s() - used) * 1000.0,
     )
 
 
@@ -83,12 +80,6 @@ def _redact(order: SnapshotOrder, copy: Path, scratch: Path, key: bytes, throw_a
     masking = Masking(key, rules, known_values(opened, machine_ids, throw_away, Masking(key, rules)))
     notes = put_stores(order.workspace, copy, opened, throw_away, masking)
     return masking, (*notes, *scrub_tree(copy, scratch, masking))
-
-
-def _processor_s() -> float:
-    """Give the processor's time that this process and the ended ones that it started have used."""
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
 
 
 def _made_again(copy: Path) -> set[str]:
