@@ -17,7 +17,7 @@ Where recipients are given, every block is encrypted to them, and the snapshots 
     shapes, codec, formats    records ↔ msgpack, older formats     segments, open_segment    files of blocks, read and written
     blocks, index             zstd frames, where they are          salvaging                 what is whole without a seal
     encryption, keyring       blocks ↔ ciphertext, keys            writer, reading, disk     the two ends
-    rotating                  other recipients, same blocks
+    rotating                  other recipients, same blocks      suspecting               what still looks like a secret
     manifest, retention       manifest.json, what was dropped      joining, counts           records → exchanges, gaps, counts
     packing, snapshots        a folder → tar.zst[.enc]             verification, numbering   what is wrong with an archive
     sealed, sharing           other files, encrypted alike; what a reader is handed

@@ -24,7 +24,6 @@ LEVEL: Final = 3
 """Of blocks: the next ones take several times as long, for a few percent."""
 PACKING_LEVEL: Final = 6
 """Of snapshots, which are packed by a process that gives way to all others."""
-"""Compression level: under a millisecond for an ordinary block; higher ones gain little on blocks this small."""
 
 DamagedStreamError = zstd.ZstdError
 """Raised where what is packed is damaged."""

@@ -161,7 +161,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
     number = content["format"]
     if number == FORMAT:
         # a manifest of this format says nothing of blocks
-        content = {**content, "segments": [{**segment, "blocks": None, **segment} for segment in content["segments"]]}
+        content = {**content, "segments": [{"blocks": None, **segment} for segment in content["segments"]]}
         if any(segment["blocks"] is not None for segment in content["segments"]):
             raise Mismatch("an index in the manifest")
     else:
