@@ -160,7 +160,7 @@ def _out_of_scope(exchange: Exchange, wanted: set[int] | None) -> Gap | None:
 def _looped(exchange: Exchange, loopbacks: Mapping[int, int]) -> Gap | None:
     if exchange.id not in loopbacks:
         return None
-    detail = f"the daemon called itself to serve #{loopbacks[exchange.id]} POST /mcp, which makes it again"
+    detail = f"the daemon called itself to serve #{loopbacks[exchange.id]} of /mcp, which makes it again"
     return Gap(GapReason.LOOPBACK, event=exchange.opened_event, exchange=exchange.id, detail=detail)
 
 

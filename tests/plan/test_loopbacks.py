@@ -48,7 +48,7 @@ def test_what_a_tool_asks_is_not_sent_again() -> None:
 
     assert [step.exchange.id for step in plan.steps] == [1, 4]
     assert [(gap.exchange, gap.reason) for gap in plan.gaps] == [(2, GapReason.LOOPBACK), (3, GapReason.LOOPBACK)]
-    assert all("#1 POST /mcp" in gap.detail for gap in plan.gaps)
+    assert all("#1 of /mcp" in gap.detail for gap in plan.gaps)
     assert plan.planned == 4
 
 
