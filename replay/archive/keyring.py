@@ -137,14 +137,18 @@ def save_key(key: Key, path: Path, *, private: bool) -> None:
     Write a key file, a private one readable by its owner alone. Never writes over one.
 
     Raises:
-        ArchiveError: there is something at the path already, or it can't be written.
+        ArchiveError: there is something at the path already, or it can't be written; then nothing is left of it.
     """
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE if private else 0o644)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(key.line(private=private))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(key.line(private=private))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
     except FileExistsError:
         raise ArchiveError(f"{path}: there is something already; a key is never written over") from None
     except OSError as error:

@@ -13,6 +13,7 @@ def new_key(out: Path, comment: str) -> str:
     Make a pair of keys: the private one at a path, the public one beside it under `.pub`.
 
     Raises:
+        UsageError: the private key's name is the public one's.
         ArchiveError: one of the two is there already, or can't be written; then neither is.
     """
     public = out.with_suffix(".pub")

@@ -1,5 +1,6 @@
 """Encrypted archives: who can read them, and that nothing in them can be changed, moved or left out unseen."""
 
+import errno
 import io
 import os
 import shutil
@@ -383,3 +384,15 @@ def test_a_header_has_one_reading() -> None:
     for cut in range(len(raw)):
         with pytest.raises(ArchiveError):
             read_header(io.BytesIO(raw[:cut]))
+
+
+def test_a_key_that_can_not_be_written_leaves_nothing(alice: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that refuses is an error, and no half of a key file stays."""
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ArchiveError, match="can't be written: full"):
+        save_key(alice, tmp_path / "a.key", private=True)
+    assert list(tmp_path.iterdir()) == []
