@@ -157,7 +157,7 @@ def test_the_redaction_rules_in_the_readme_are_rules(tmp_path: Path) -> None:
 
 def test_the_status_file_has_the_fields_of_the_readme(tmp_path: Path) -> None:
     """The README's table of `status.json` names each of its fields, and no other."""
-    Status().end(Journal(tmp_path, {}, pytest.fail), "sealed")
+    Status().end(Journal(tmp_path, {}, pytest.fail), "sealed", 0)
     rows = section("The recorder in detail").split("| field | what it says |")[1].split("\n\n")[0].splitlines()
     named = {name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
