@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,13 @@ from mitmproxy.version import VERSION as MITMPROXY
 from replay.archive import ArchiveWriter, Limits, extract
 from replay.interop.mitm.source import FlowFile, State, read_flow_file
 from replay.interop.mitm.state import Draft, pack, read_draft, rebuild, subtract, unpack
-from replay.interop.records import redact_records
+from replay.interop.records import order_records, redact_records
 from replay.model import (
     ArchiveError,
     Chunk,
-    Chunks,
-    Ended,
     Exchange,
     Gap,
     GapReason,
-    Opened,
-    Record,
     Response,
     UsageError,
 )
@@ -136,12 +132,6 @@ def number_exchanges(drafts: Sequence[tuple[Draft, int, State]], *, start: int =
     return [_number(draft, position, state, place, events) for place, (draft, position, state) in enumerate(drafts)]
 
 
-def order_records(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, Record]]:
-    """Split exchanges into the records that a recorder would have written, in the order of their events."""
-    rows = [(event, exchange, record) for exchange in exchanges for event, record in _split(exchange)]
-    return [(exchange, record) for _, exchange, record in sorted(rows, key=lambda row: row[0])]
-
-
 def _route(exchange: Exchange) -> str:
     return route_of(exchange.request).name
 
@@ -173,45 +163,6 @@ def _without_backup(exchange: Exchange) -> Exchange:
     if position is None or patch is None or patch[0] != "+":
         return exchange
     return replace(exchange, opaque=pack(position, ["+", {key: value for key, value in patch[1].items() if key != "backup"}, patch[2]]))
-
-
-def _split(exchange: Exchange) -> Iterator[tuple[int, Record]]:
-    head = replace(exchange.request, body=b"", trailers=())
-    yield (
-        exchange.opened_event,
-        Opened(
-            exchange=exchange.id,
-            event=exchange.opened_event,
-            at=exchange.started_at,
-            connection=replace(exchange.connection, server=None),
-            request=head,
-            lane=exchange.lane,
-        ),
-    )
-    if exchange.chunks:
-        yield exchange.chunks[-1].event, Chunks(exchange.id, exchange.chunks)
-    outcome = exchange.outcome
-    if exchange.chunks and isinstance(outcome, Response):
-        outcome = replace(outcome, body=None)
-    yield (
-        exchange.ended_event,
-        Ended(
-            exchange=exchange.id,
-            event=exchange.ended_event,
-            at=exchange.ended_at,
-            end=exchange.end,
-            outcome=outcome,
-            request_body=exchange.request.body,
-            request_trailers=exchange.request.trailers,
-            server_connection=exchange.connection.server,
-            headers_event=exchange.headers_event,
-            request_ended_at=exchange.request_ended_at,
-            first_byte_at=exchange.first_byte_at,
-            streamed=bool(exchange.chunks),
-            note=exchange.note,
-            opaque=exchange.opaque,
-        ),
-    )
 
 
 def _facts(
