@@ -364,7 +364,11 @@ def test_first_takes_the_first_of_our_own(tmp_path: Path) -> None:
 def test_commands(tmp_path: Path) -> None:
     """`export` and `import` take `.har`; runs, snapshots and taken destinations are refused in words."""
     save(tmp_path / "a.parity", BASE)
+    other = tmp_path / "other"
+    other.touch()
+    (tmp_path / ".a.har.partial").symlink_to(other)
     assert send_out(tmp_path / "a.parity", tmp_path / "a.har", salvage=False).startswith("1 entries")
+    assert (other.read_bytes(), (tmp_path / "a.har").is_symlink()) == (b"", False)
     with pytest.raises(UsageError, match="is there already"):
         send_out(tmp_path / "a.parity", tmp_path / "a.har", salvage=False)
     said = bring_in(tmp_path / "a.har", tmp_path / "b.parity", first=None, redact=False, snapshot=None, workspace=None, progress=lambda *_: None)

@@ -49,7 +49,9 @@ def export_har(archive: Archive, destination: Path) -> HarExport:
     left_out = Counter(_TYPES[type(record)] for record in archive.records() if not isinstance(record, _HELD))
     partial = destination.with_name(f".{destination.name}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial.unlink(missing_ok=True)
+        # never into a file that was there: it may be another's, or open to others
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 _write(file, archive, joined.exchanges, joined.gaps, dict(left_out))

@@ -54,7 +54,9 @@ def write_flows(states: Iterable[State], destination: Path) -> int:
     partial = destination.with_name(f".{destination.name}.partial")
     count = 0
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial.unlink(missing_ok=True)
+        # never into a file that was there: it may be another's, or open to others
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as plain, _compressed(plain, destination.suffix.lower()) as file:
                 for state in states:
