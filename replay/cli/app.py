@@ -124,12 +124,14 @@ def import_(
     redact: Annotated[bool, typer.Option("--redact", help="Replace credentials by placeholders.")] = False,
     snapshot: Annotated[Path | None, typer.Option("--snapshot", help="The workspace they started from: a directory or a tar.")] = None,
     workspace: Annotated[str | None, typer.Option("--workspace", help="The path at which the recorded daemon had it.")] = None,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Of a flow file that is cut, take what lies before the damage.")] = False,
 ) -> None:
     """Make an archive of a mitmproxy flow file or a HAR. Nothing is lost; nothing is redacted unless asked."""
     from replay.jobs.exchanging import bring_in
 
     with progress() as told:
-        say(bring_in(source, destination, first=first, redact=redact, snapshot=snapshot, workspace=workspace, progress=told))
+        made = bring_in(source, destination, first=first, redact=redact, snapshot=snapshot, workspace=workspace, progress=told, salvage=salvage)
+    say(made)
 
 
 @application.command()

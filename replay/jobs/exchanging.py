@@ -26,9 +26,12 @@ def bring_in(
     snapshot: Path | None,
     workspace: str | None,
     progress: Callable[[str, int, int], None],
+    salvage: bool = False,
 ) -> str:
     """
     Make an archive of a flow file or a HAR (`.har`, `.zhar`), and say what became of it.
+
+    With *salvage* a flow file that is damaged gives what lies before the damage.
 
     Raises:
         ParityError: the source is damaged or none, or the destination is taken.
@@ -39,16 +42,20 @@ def bring_in(
 
     if source.suffix.lower() in _HAR and snapshot is not None:
         raise UsageError(f"{source}: a HAR is imported without a snapshot; name the state when it is replayed (`replay --state {snapshot}`)")
+    if source.suffix.lower() in _HAR and salvage:
+        raise UsageError(f"{source}: a HAR is one JSON value, of which no part is whole; --salvage is for flow files")
     progress("importing", 0, 1)
     redactor = Redactor(load_key(key_path(os.environ))) if redact else None
     if source.suffix.lower() in _HAR:
         return _bring_in_har(source, destination, first=first, redactor=redactor)
-    made = import_mitm(source, destination, first=first, redactor=redactor, snapshot=snapshot, workspace=workspace)
+    made = import_mitm(source, destination, first=first, redactor=redactor, snapshot=snapshot, workspace=workspace, salvage=salvage)
     parts = [f"{made.exchanges} exchanges of {made.flows} flows → {made.archive}"]
     if made.left_out:
         parts.append(f"{made.left_out} left out (--first)")
     parts.extend(f"{count} {kind} flows are no HTTP: kept as a gap" for kind, count in sorted(made.others.items()))
     parts.append(_redaction(redactor, made.redactions))
+    if made.damage:
+        parts.append(f"SALVAGED: the file {made.damage}")
     if made.snapshot_files is not None:
         parts.append(f"snapshot of {made.snapshot_files} files attached")
     return " · ".join(parts)

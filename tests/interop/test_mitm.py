@@ -15,6 +15,7 @@ from mitmproxy.test import tflow
 
 from replay.archive import ArchiveWriter, read
 from replay.interop.mitm import export_mitm, import_mitm
+from replay.jobs.exchanging import bring_in
 from replay.model import ArchiveError, End, Ended, EndReason, GapReason, NoResponse, Response, UsageError
 from replay.redact import Redactor
 
@@ -167,6 +168,20 @@ def test_a_cut_file_names_its_place(tmp_path: Path, cut: int) -> None:
     report = import_mitm(source, tmp_path / "b.parity", salvage=True)
     assert report.exchanges == 1
     assert [gap.reason for gap in read(tmp_path / "b.parity").gaps()] == [GapReason.CUT]
+
+
+def test_the_refusal_names_an_option_that_there_is(tmp_path: Path) -> None:
+    """`import` refuses a cut flow file and names --salvage, which takes what lies before the damage; of a HAR there is no such part."""
+    source = tmp_path / "cut.mitm"
+    source.write_bytes(save(tmp_path / "in.mitm", exchange(1.0), exchange(2.0)).read_bytes()[:-1])
+    told: dict[str, Any] = {"first": None, "redact": False, "snapshot": None, "workspace": None, "progress": lambda *_: None}
+    with pytest.raises(ArchiveError, match="--salvage imports those"):
+        bring_in(source, tmp_path / "a.parity", **told)
+    said = bring_in(source, tmp_path / "a.parity", **told, salvage=True)
+    assert said.startswith("1 exchanges of 1 flows")
+    assert "SALVAGED: the file is cut in flow 2" in said
+    with pytest.raises(UsageError, match="for flow files"):
+        bring_in(tmp_path / "a.har", tmp_path / "b.parity", **told, salvage=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"5:hello,", b"4:true!", b"2:{}}", b"999999999999999:", b"\x28\xb5\x2f\xfd"])
