@@ -86,13 +86,9 @@ class WatchFigures:
 
     files: int = 0
     """How many are known now."""
-    changes: int = 0
     found_by_looking: int = 0
-    notices: int = 0
     looks: int = 0
     look_ms_last: float = 0.0
-    look_ms_max: float = 0.0
-    troubles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +228,6 @@ class WorkspaceWatcher:
         return False
 
     def _take_notice(self, notice: Notice) -> None:
-        self.figures.notices += 1
         match notice.what:
             case "written":
                 self._hold(notice.path, 0.0)
@@ -287,7 +282,6 @@ class WorkspaceWatcher:
         notes = [text for text in ("" if gone else seen.note, note) if text]
         modified_at = None if gone else seen.modified_at or 0.0
         change = Change(path, time.time(), modified_at, seen.digest, None if gone else seen.content, "; ".join(notes))
-        self.figures.changes += 1
         self.figures.found_by_looking += note in {FOUND_BY_LOOKING, FOUND_AFTER_LOSS}
         try:
             self._on_change(change)
@@ -331,7 +325,6 @@ class WorkspaceWatcher:
         if not start:
             self.figures.looks += 1
             self.figures.look_ms_last = (time.monotonic() - begun) * 1000
-            self.figures.look_ms_max = max(self.figures.look_ms_max, self.figures.look_ms_last)
 
     def _walk(self, start: str, unreadable: list[str] | None = None) -> list[tuple[str, os.stat_result]]:
         """List a folder and those in it, and have them watched before they are read: so nothing falls between."""
@@ -426,7 +419,6 @@ class WorkspaceWatcher:
         if text in self._said and not again:
             return
         self._said.add(text)
-        self.figures.troubles += 1
         self._on_trouble(text)
 
     def _count(self) -> None:
