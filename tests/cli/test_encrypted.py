@@ -148,10 +148,10 @@ def test_the_whole_line(signet_parity: Run, recording: Path, key: Path, tmp_path
 
     run = made / "a.run"
     compared = signet_parity("compare", recording, made / "observed.parity", "--control", made / "control.parity", "--run", run, *keys)
-    assert compared.code in {0, 1, 2}
-    assert "incomplete" not in compared.out or "faithful" in compared.out or "canar" in compared.out, compared.out
+    # the recording is made up, so the replays agree against it
+    assert compared.out.startswith("INCOMPLETE: too many gaps"), compared.out
     assert signet_parity("judge", run).code == 2
-    assert signet_parity("judge", run, *keys).code == compared.code
+    assert signet_parity("judge", run, *keys).code == compared.code == 2
     assert signet_parity("report", run).code == 2
     assert signet_parity("report", run, *keys).code == 0
 
