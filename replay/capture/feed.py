@@ -272,4 +272,7 @@ def _widen(pipe: int) -> None:
 def _words(code: int | None) -> str:
     if code is None:
         return "its answers closed, though it still runs"
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"signal {known.get(-code, -code)}"

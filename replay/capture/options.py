@@ -19,7 +19,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
 
 from replay.capture.installation import key_path
 from replay.capture.shedding import Thresholds, parse_steps
-from replay.model import ParityError
+from replay.model import ParityError, UsageError
 
 OPTIONS: Final[tuple[tuple[str, type, Any, str, tuple[str, ...]], ...]] = (
     ("parity_output", str, "", "Where to record: a new folder ending in .parity. Default: recordings/<UTC start>.parity.", ()),
@@ -199,7 +199,11 @@ def _recipients(options: Options) -> tuple[bytes, ...]:
         return ()
     from replay.archive import load_key as load_recipient
 
-    return tuple(load_recipient(Path(name)).public for name in names)
+    keys = [(name, load_recipient(Path(name))) for name in names]
+    for name, key in keys:
+        if key.private is not None:
+            raise UsageError(f"parity_recipients {name}: a private key, which must not lie on the recording host; give the .pub beside it")
+    return tuple(key.public for _, key in keys)
 
 
 def check_listeners(options: Options) -> str | None:

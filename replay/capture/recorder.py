@@ -59,6 +59,8 @@ ABANDONED_SECONDS = 2.0
 """How long after its connection an exchange may still end by a hook of its own."""
 STARTUP_SECONDS = 1.0
 """By then mitmproxy has started: it ends over an error that is logged before."""
+BODY_BYTES_MAX = 256 << 20
+"""A longer body that was gathered is not handed over: neither the pipe nor a block of the archive takes one of any length."""
 TICK_SECONDS = 1.0
 STATISTICS_SECONDS = 60.0
 SEAL_SECONDS = 30.0
@@ -260,7 +262,11 @@ class Recorder:
         addons: Any = self._master.addons
         servers = getattr(addons.get("proxyserver"), "servers", None)
         if servers is not None:
-            await servers.update([])
+            try:
+                await servers.update([])
+            except Exception:
+                # what was recorded is sealed all the same
+                logger.exception("parity: the listeners could not be closed")
         self._refusals.detach()
         feed = self._feed
         if feed is None:
@@ -545,13 +551,13 @@ class Recorder:
             return
         data = flow.request.data
         body = data.content if opened.requested and not opened.request_streamed else None
-        if feed.step >= Step.BODIES:
-            if type(answer) is tuple and answer[4] is not None and len(answer[4]) > BIG_BODY_BYTES:
-                answer = (*answer[:4], None, answer[5])
-                self._gap(GapReason.SHED, exchange=opened.exchange, detail="the answer's body: the writer was behind")
-            if body is not None and len(body) > BIG_BODY_BYTES:
-                body = None
-                self._gap(GapReason.SHED, exchange=opened.exchange, detail="the request's body: the writer was behind")
+        longest = BIG_BODY_BYTES if feed.step >= Step.BODIES else BODY_BYTES_MAX
+        if type(answer) is tuple and answer[4] is not None and len(answer[4]) > longest:
+            answer = (*answer[:4], None, answer[5])
+            self._gap(GapReason.SHED, exchange=opened.exchange, detail=f"the answer's body: {self._why_shed()}")
+        if body is not None and len(body) > longest:
+            body = None
+            self._gap(GapReason.SHED, exchange=opened.exchange, detail=f"the request's body: {self._why_shed()}")
         response, server, trailers = flow.response, flow.server_conn, data.trailers
         event = self._last_event = self._last_event + 1
         feed.put(
@@ -573,6 +579,10 @@ class Recorder:
                 note,
             )
         )
+
+    def _why_shed(self) -> str:
+        behind = self._feed is not None and self._feed.step >= Step.BODIES
+        return "the writer was behind" if behind else f"longer than {BODY_BYTES_MAX >> 20} MiB"
 
     def _end_abandoned(self) -> None:
         """End what mitmproxy left open, without a word, of connections that went or over which it broke down."""

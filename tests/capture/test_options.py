@@ -2,11 +2,15 @@
 
 import stat
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from mitmproxy.options import Options
 
+from replay.archive import make_key, save_key
 from replay.capture.installation import key_path, load_key
-from replay.capture.options import default_folder, is_loopback, may_write
+from replay.capture.options import _recipients, default_folder, is_loopback, may_write
 from replay.model import UsageError
 
 
@@ -69,3 +73,13 @@ def test_a_damaged_key(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="parity_redact=false"):
         load_key(tmp_path / "file" / "redaction.key")
+
+
+def test_a_private_key_is_no_recipient(tmp_path: Path) -> None:
+    """Only public keys lie on the recording host: a private one is refused, its public half taken."""
+    key = make_key("test")
+    save_key(key, tmp_path / "a.key", private=True)
+    save_key(key, tmp_path / "a.key.pub", private=False)
+    with pytest.raises(UsageError, match="private key"):
+        _recipients(cast("Options", SimpleNamespace(parity_recipients=str(tmp_path / "a.key"))))
+    assert _recipients(cast("Options", SimpleNamespace(parity_recipients=f"{tmp_path / 'a.key.pub'}"))) == (key.public,)
