@@ -49,7 +49,7 @@ async def run(seconds: float, seed: str, folder: Path) -> Report:
     """Stop the writer so long. *folder* must be there and empty."""
     report = Report()
     async with upstream_process() as servers:
-        proxy = await start(folder, servers[0].port, output=None)
+        proxy = await start(folder, servers[0].port, output=None, gathers=True)
         told, report.bare_bytes = await _load(proxy, seed, seconds, stop=False)
         await proxy.end()
         report.bare_stall_s = max(entry.stall_s for entry in told)

@@ -81,12 +81,20 @@ class Proxy:
 
 
 async def start(
-    folder: Path, upstream: int, *, output: Path | None, prefix: tuple[str, ...] = (), before: str = "", options: tuple[str, ...] = ()
+    folder: Path,
+    upstream: int,
+    *,
+    output: Path | None,
+    prefix: tuple[str, ...] = (),
+    before: str = "",
+    options: tuple[str, ...] = (),
+    gathers: bool = False,
 ) -> Proxy:
     """
     Start mitmdump before *upstream* and wait until it listens; without *output* it is a bare one.
 
-    *prefix* is put before the command (to enter a namespace), *before* is a folder for PYTHONPATH.
+    *prefix* is put before the command (to enter a namespace), *before* is a folder for PYTHONPATH. A bare one hands big bodies on as they
+    come, as the recorder does with answers, unless it *gathers* them, as mitmproxy does by itself.
     """
     name = "bare" if output is None else "ours"
     script = SCRIPT
@@ -95,7 +103,7 @@ async def start(
         script.write_text(_BARE)
     arguments = ["-s", str(script), "--set", f"confdir={folder / 'mitmproxy'}", "--set", "flow_detail=0", "--listen-host", "127.0.0.1"]
     if output is None:
-        arguments += ["--set", "stream_large_bodies=1m"]
+        arguments += [] if gathers else ["--set", "stream_large_bodies=1m"]
     else:
         arguments += ["--set", f"parity_output={output}", *options]
     arguments += ["--mode", f"reverse:http://127.0.0.1:{upstream}", "-p", "0", "--set", "keep_host_header=true"]
