@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -155,9 +156,9 @@ class Recorder:
         self._stream_requests = False
         self._fresh = True
         self._sampling = Sampling(1.0, "connection")
-        self._left_out: dict[tuple[GapReason, str], int] = {}
+        self._left_out: Counter[tuple[GapReason, str]] = Counter()
         """How many exchanges were left out since that was last said, by reason and words."""
-        self._unsure: dict[tuple[GapReason, str], int] = {}
+        self._unsure: Counter[tuple[GapReason, str]] = Counter()
         """What of it was said, and may not be on disk: a writer that dies loses it."""
         self._gone: dict[str, tuple[float, Any]] = {}
         """Clients that went not long ago, oldest first: when (monotonic), and their address."""
@@ -624,18 +625,18 @@ class Recorder:
         self._put((GAP, reason.value, event, exchange, count, detail, ends))
 
     def _leave_out(self, reason: GapReason, why: str) -> None:
-        self._left_out[reason, why] = self._left_out.get((reason, why), 0) + 1
+        self._left_out[reason, why] += 1
 
     def _say_left_out(self) -> None:
         """Put on record how many exchanges were left out since that was last said."""
         if self._feed is None or not self._feed.alive:
             return
         for kind, count in self._refusals.take().items():
-            self._left_out[GapReason.MALFORMED, kind] = self._left_out.get((GapReason.MALFORMED, kind), 0) + count
-        counts, self._left_out = self._left_out, {}
+            self._left_out[GapReason.MALFORMED, kind] += count
+        counts, self._left_out = self._left_out, Counter()
         for (reason, why), count in counts.items():
             self._gap(reason, count=count, detail=why or "exchanges")
-            self._unsure[reason, why] = self._unsure.get((reason, why), 0) + count
+        self._unsure += counts
         if counts:
             self._serial += 1
             self._put((SURE, self._serial))
@@ -678,9 +679,8 @@ class Recorder:
         """Start another writer, later each time it does not last."""
         if self.stopped:
             return
-        unsure, self._unsure = self._unsure, {}
-        for what, count in unsure.items():
-            self._left_out[what] = self._left_out.get(what, 0) + count
+        self._left_out += self._unsure
+        self._unsure.clear()
         self._lost += 1
         self._alarm(f"{self._path}: {why}; traffic passes, and is not recorded until there is another")
         if time.monotonic() - self._writer_began > RESTART_SECONDS_MAX:

@@ -89,8 +89,7 @@ class Beside:
         method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
         for name in named_files(method, target, body, request.header(b"content-type")):
             for found in read_attachments(name, self._roots, workspace=self._workspace):
-                values = asdict(found)
-                self._append_numbered(partial(Attachment, exchange=opened.exchange, **values))
+                self._append_numbered(partial(Attachment, exchange=opened.exchange, **asdict(found)))
 
     def woken(self, descriptor: int) -> None:
         """Take what the watcher or a snapshot's process says."""
@@ -187,16 +186,7 @@ class Beside:
             else:
                 with self._lock:
                     self._held_bytes -= len(change.content or b"")
-                record = partial(
-                    WorkspaceChange,
-                    at=change.at,
-                    path=change.path,
-                    digest=change.digest,
-                    content=change.content,
-                    modified_at=change.modified_at,
-                    note=change.note,
-                )
-                self._append_numbered(record)
+                self._append_numbered(partial(WorkspaceChange, **asdict(change)))
 
     def _append_numbered(self, record: Callable[..., Record]) -> None:
         self._number(lambda event: self._write(record(event=event)))
