@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from replay.capture.writing.status import NAME
 from replay.jobs.contents import own_cost
 from replay.report import visible
 from replay.report.text import moment
 
-NAME: Final = "status.json"
 SILENT_S: Final = 10.0
 """A writer that has said nothing for so long hangs, or is gone."""
 _LIVE: Final = frozenset({"recording", "waiting for the disk"})
