@@ -6,7 +6,8 @@ What is replayed, in which order, and what has to be known first. Knows no socke
 
 from replay.plan.births import Births
 from replay.plan.planning import Plan, make_plan, plan
+from replay.plan.scope import Dependence, Stretch, depend, find_stretch
 from replay.plan.steps import Need, Step
 
-__all__ = ["Births", "Need", "Plan", "Step", "make_plan", "plan"]
+__all__ = ["Births", "Dependence", "Need", "Plan", "Step", "Stretch", "depend", "find_stretch", "make_plan", "plan"]
 """`plan` for an archive, `make_plan` for exchanges at hand."""

@@ -23,9 +23,14 @@ _PRECISE: Final = ("ms,", "us,", "ns,")
 
 
 class Births:
-    """The first appearances of all ids of a recording; the requests of those that are *unasked* were no client's, and count for nothing."""
+    """
+    The first appearances of all ids of a recording.
 
-    def __init__(self, exchanges: Iterable[Exchange], *, unasked: AbstractSet[int] = frozenset()) -> None:
+    The requests of those that are *unasked* were no client's, and count for nothing. Ids that were *known* before any of these exchanges
+    count as chosen.
+    """
+
+    def __init__(self, exchanges: Iterable[Exchange], *, unasked: AbstractSet[int] = frozenset(), known: AbstractSet[str] = frozenset()) -> None:
         self._asked: dict[int, tuple[str, ...]] = {}
         self._answers: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         first_asked: dict[str, int] = {}
@@ -39,7 +44,9 @@ class Births:
         for places in self._answers.values():
             places.sort()
         self._givers = {word: [exchange for _, exchange in places] for word, places in self._answers.items()}
-        self.chosen = frozenset(word for word, event in first_asked.items() if word not in self._answers or event < self._answers[word][0][0])
+        self.chosen = frozenset(known).union(
+            word for word, event in first_asked.items() if word not in self._answers or event < self._answers[word][0][0]
+        )
         """The ids that clients chose."""
 
     def asked(self, exchange: int) -> tuple[str, ...]:
@@ -57,6 +64,11 @@ def ids_of_request(request: Request) -> tuple[str, ...]:
     texts += [value.decode("latin-1") for _, value in request.headers]
     texts.append((request.body or b"").decode("utf-8", "surrogateescape"))
     return tuple(dict.fromkeys(word for text in texts for word in _ids(text)))
+
+
+def ids_of_answer(exchange: Exchange) -> tuple[str, ...]:
+    """Give the ids and precise times in an exchange's answer, each once."""
+    return tuple(word for _, word in _answered(exchange))
 
 
 def _answered(exchange: Exchange) -> Iterable[tuple[int, str]]:

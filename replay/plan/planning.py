@@ -23,9 +23,10 @@ from typing import Final
 
 from replay.archive import Archive
 from replay.identity import classify
-from replay.model import Exchange, Gap, GapReason, UsageError
+from replay.model import Exchange, Gap, GapReason, Response
 from replay.plan.births import Births
 from replay.plan.loopbacks import find_loopbacks
+from replay.plan.scope import Stretch, depend, find_cut, known_before
 from replay.plan.steps import Need, Step
 from replay.routes import ACTS_OUTSIDE, WRITES, Route, route_of
 
@@ -36,6 +37,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(rb"[!-~\x80-\xff]+")
 _READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _PURE: Final = frozenset({"read", "volatile-read", "stream", "static"})
+_NO_ROUTE: Final = frozenset({404, 405, 501})
 _GIVEN_BY_WRITES: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", "time-id"})
 
 
@@ -56,13 +58,20 @@ class Plan:
         return len(self.steps) + len(self.gaps)
 
 
-def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | None = None, reads_only: bool = False) -> Plan:
+def plan(
+    recorded: Archive,
+    *,
+    allow: frozenset[str] = frozenset(),
+    only: int | None = None,
+    reads_only: bool = False,
+    stretch: Stretch = Stretch(),  # noqa: B008  # frozen
+) -> Plan:
     """
     Plan the replay of a recording.
 
     `allow` names what may act on the outside world: replay classes, route names, or `all`. `only` keeps one exchange and all that it
-    needs ids from. An exchange of which the recording holds a part only is a gap, too. With `reads_only` nothing is sent that could change
-    the daemon's state, whatever `allow` says.
+    depends on, `stretch` a part of the recording (`scope`). An exchange of which the recording holds a part only is a gap, too. With
+    `reads_only` nothing is sent that could change the daemon's state, whatever `allow` says.
 
     Raises:
         ArchiveError: the recording is damaged.
@@ -70,7 +79,7 @@ def plan(recorded: Archive, *, allow: frozenset[str] = frozenset(), only: int | 
 
     """
     joined = recorded.join()
-    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only)
+    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only, stretch=stretch)
 
 
 def make_plan(
@@ -80,26 +89,31 @@ def make_plan(
     only: int | None = None,
     gaps: Iterable[Gap] = (),
     reads_only: bool = False,
+    stretch: Stretch = Stretch(),  # noqa: B008  # frozen
 ) -> Plan:
     """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
     routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
-    own = [exchange for exchange in ordered if exchange.lane == "daemon"]
+    own = [exchange for exchange in ordered if exchange.lane == "daemon" and stretch.gap(exchange) is None]
     loopbacks = find_loopbacks(own)
-    births = Births(own, unasked=loopbacks.keys())
+    births = Births(own, unasked=loopbacks.keys(), known=known_before(ordered, stretch).keys())
     whole = {exchange.id for exchange in ordered}
     told = list(gaps)
     left_out: dict[int, Gap] = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.exchange not in whole}
     shed = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.reason is GapReason.SHED}
-    wanted = _wanted(ordered, births, loopbacks, only)
+    wanted = None if only is None else depend(ordered, births, routes, loopbacks, only=only, stretch=stretch)
+    cut = find_cut(own, births, stretch)
     for exchange in ordered:
         gap = (
-            _out_of_scope(exchange, wanted)
+            _out_of_scope(exchange)
+            or stretch.gap(exchange)
+            or cut.get(exchange.id)
+            or (wanted and wanted.gap(exchange))
             or _looped(exchange, loopbacks)
-            or _changing(exchange, routes[exchange.id], reads_only=reads_only)
-            or _unsafe(exchange, routes[exchange.id], allow)
             or _bodiless(exchange, shed)
+            or _changing(exchange, routes[exchange.id], reads_only=reads_only)
             or malformed(exchange)
+            or _unsafe(exchange, routes[exchange.id], allow)
             or _orphaned(exchange, births, left_out, routes)
         )
         if gap is not None:
@@ -129,31 +143,9 @@ def malformed(exchange: Exchange) -> Gap | None:
     return Gap(GapReason.MALFORMED, event=exchange.opened_event, exchange=exchange.id, detail=why) if why else None
 
 
-def _wanted(ordered: Sequence[Exchange], births: Births, loopbacks: Mapping[int, int], only: int | None) -> set[int] | None:
-    if only is None:
-        return None
-    by_id = {exchange.id: exchange for exchange in ordered}
-    if only not in by_id:
-        raise UsageError(f"no exchange {only} in the recording; `inspect` lists them")
-    wanted: set[int] = set()
-    todo = [only]
-    while todo:
-        number = todo.pop()
-        if number in wanted:
-            continue
-        wanted.add(number)
-        if number in loopbacks:
-            todo.append(loopbacks[number])
-        for word in births.asked(number):
-            todo.extend(births.givers(word, by_id[number].opened_event)[:1])
-    return wanted
-
-
-def _out_of_scope(exchange: Exchange, wanted: set[int] | None) -> Gap | None:
+def _out_of_scope(exchange: Exchange) -> Gap | None:
     if exchange.lane != "daemon":
         return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id, detail=f"lane {exchange.lane}")
-    if wanted is not None and exchange.id not in wanted:
-        return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id)
     return None
 
 
@@ -178,9 +170,17 @@ def _changing(exchange: Exchange, route: Route, *, reads_only: bool) -> Gap | No
 
 
 def _unsafe(exchange: Exchange, route: Route, allow: frozenset[str]) -> Gap | None:
-    if route.replay_class not in ACTS_OUTSIDE or not allow.isdisjoint({"all", route.replay_class, route.name, route.template}):
+    if not allow.isdisjoint({"all", route.replay_class, route.name, route.template}):
         return None
-    detail = f"{route.name} ({route.replay_class}); allow it by name"
+    if route.replay_class == "unknown":
+        # What the recorded daemon had no route for did nothing there, and is a question to the candidate like any other.
+        if isinstance(exchange.outcome, Response) and exchange.outcome.status in _NO_ROUTE:
+            return None
+        detail = "no route of the table, and the recorded daemon served it: what it does is not known; --allow unknown"
+    elif route.replay_class in ACTS_OUTSIDE:
+        detail = f"{route.name} ({route.replay_class}); allow it by name"
+    else:
+        return None
     return Gap(GapReason.UNSAFE, event=exchange.opened_event, exchange=exchange.id, detail=detail)
 
 
