@@ -7,7 +7,7 @@ How to read it
 process, `root` its file tree). `running`: a daemon on the host, to record from. `target`: a daemon that somebody else started.
 """
 
-from replay.daemon.cell import RECORDED_PORT, CellReport, probe_namespaces, run_cell
+from replay.daemon.cell import RECORDED_PORT, CellReport, StartedCell, probe_namespaces, run_cell, started_cell
 from replay.daemon.load import builtin_daemons, load_daemon
 from replay.daemon.running import Running, running
 from replay.daemon.spec import Companion, DaemonSpec, Drained, Mount, Ready
@@ -23,6 +23,7 @@ __all__ = [
     "Mount",
     "Ready",
     "Running",
+    "StartedCell",
     "Target",
     "builtin_daemons",
     "check_target",
@@ -30,4 +31,5 @@ __all__ = [
     "probe_namespaces",
     "run_cell",
     "running",
+    "started_cell",
 ]

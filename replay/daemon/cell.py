@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from replay.daemon.keeper import kept
+from replay.daemon.launch import ending
 from replay.daemon.layout import lay_out
 from replay.daemon.processes import read_tail
 from replay.daemon.spec import DaemonSpec
@@ -93,6 +95,86 @@ def probe_namespaces() -> str | None:
     return None if result.returncode == 0 else result.stderr.strip() or f"`unshare` ended with exit code {result.returncode}"
 
 
+class StartedCell:
+    """A cell that was started. `wait` gives what came of it."""
+
+    def __init__(self, kind: str, directory: Path, process: subprocess.Popen[bytes]) -> None:
+        self.kind = kind
+        self.directory = directory
+        self._process = process
+
+    def is_over(self, timeout_s: float) -> bool:
+        """Wait so long for the cell's end; gives whether it has come."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self._process.returncode is not None
+
+    def wait(self) -> CellReport:
+        """
+        Wait for the cell's end.
+
+        Raises: DaemonError as `run_cell` says.
+        """
+        return _report(self.kind, self.directory, self._process.wait())
+
+
+@contextmanager
+def started_cell(
+    spec: DaemonSpec,
+    *,
+    state: Path,
+    recorded_workspace: str | None,
+    player: Sequence[str],
+    scratch: Path,
+    kind: CellKind = "auto",
+    recorded_port: int = RECORDED_PORT,
+    visible: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    player_input: bytes = b"",
+    player_timeout_s: float | None = None,
+    machine_id: str = "",
+    held: Sequence[int] = (),
+) -> Iterator[StartedCell]:
+    """
+    Have a cell while the block lasts, as `run_cell` describes it; leaving the block early ends it.
+
+    The first process of the cell keeps the file descriptors *held* open (locks, say), so that they are given back when it is gone.
+    The player gets a few seconds to seal what it wrote, where the block is left by an exception.
+
+    Raises: UsageError and DaemonError where the cell can't be laid out.
+    """
+    if not state.is_dir():
+        raise UsageError(f"{state}: there is no workspace to copy; name an unpacked snapshot (a directory).")
+    chosen = _choose(kind)
+    scratch.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix=f"{spec.name}-", dir=scratch.absolute()))
+    orders = lay_out(
+        spec,
+        kind=chosen,
+        state=state,
+        recorded_workspace=recorded_workspace,
+        recorded_port=recorded_port,
+        player=player,
+        player_timeout_s=player_timeout_s,
+        directory=directory,
+        visible=visible,
+        writable=writable,
+        machine_id=machine_id,
+    )
+    orders = replace(orders, player_input_bytes=len(player_input))
+    orders_file = directory / "orders.json"
+    orders.write(orders_file)
+    process = _start(chosen, orders_file, directory, environment=orders.player_environment, held=held)
+    try:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended before: its report or its log says why
+            process.stdin.write(player_input)
+            process.stdin.flush()
+        yield StartedCell(chosen, directory, process)
+    finally:
+        _end(chosen, process, spec.stop_timeout_s)
+
+
 def run_cell(
     spec: DaemonSpec,
     *,
@@ -122,29 +204,21 @@ def run_cell(
     the start or is not ready in time (with the end of its log), or the player is not done in time. A daemon that dies under the
     player raises nothing: the report says it, and the player's exit code stands.
     """
-    if not state.is_dir():
-        raise UsageError(f"{state}: there is no workspace to copy; name an unpacked snapshot (a directory).")
-    chosen = _choose(kind)
-    scratch.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix=f"{spec.name}-", dir=scratch.absolute()))
-    orders = lay_out(
+    with started_cell(
         spec,
-        kind=chosen,
         state=state,
         recorded_workspace=recorded_workspace,
-        recorded_port=recorded_port,
         player=player,
-        player_timeout_s=player_timeout_s,
-        directory=directory,
+        scratch=scratch,
+        kind=kind,
+        recorded_port=recorded_port,
         visible=visible,
         writable=writable,
+        player_input=player_input,
+        player_timeout_s=player_timeout_s,
         machine_id=machine_id,
-    )
-    orders = replace(orders, player_input_bytes=len(player_input))
-    orders_file = directory / "orders.json"
-    orders.write(orders_file)
-    _run(chosen, orders_file, directory, spec.stop_timeout_s, environment=orders.player_environment, player_input=player_input)
-    return _report(chosen, directory)
+    ) as cell:
+        return cell.wait()
 
 
 def _choose(kind: CellKind) -> Literal["namespace", "mapped"]:
@@ -158,32 +232,25 @@ def _choose(kind: CellKind) -> Literal["namespace", "mapped"]:
     return "mapped"
 
 
-def _run(kind: str, orders: Path, directory: Path, stop_timeout_s: float, *, environment: Mapping[str, str], player_input: bytes) -> None:
-    command = [sys.executable, "-m", "replay.daemon.cell_init", str(orders)]
-    if kind == "namespace":
-        # The tether dies with the tool, `unshare` is the tether, and the cell dies with `unshare`.
-        command = tethered([*_UNSHARE, *command])
+def _start(kind: str, orders: Path, directory: Path, *, environment: Mapping[str, str], held: Sequence[int]) -> subprocess.Popen[bytes]:
+    init = [sys.executable, "-m", "replay.daemon.cell_init", str(orders)]
+    # In a namespace the tether dies with the tool, `unshare` is the tether, and the cell dies with `unshare`. In a mapped cell nothing but
+    # its first process knows what a daemon started; the keeper inherits that, should it be killed.
+    command = tethered([*_UNSHARE, *init]) if kind == "namespace" else kept(init)
     with (directory / "cell.log").open("wb") as log:
         # The cell's standard output is our standard error: the player prints there. Its first process complains into its log.
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=_STDERR,
             stderr=log,
             env={**environment, "PYTHONFAULTHANDLER": "1"},
             start_new_session=True,
+            pass_fds=tuple(held),
         )
-    try:
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended before: its report or its log says why
-            process.stdin.write(player_input)
-            process.stdin.flush()
-        process.wait()
-    finally:
-        _end(process, stop_timeout_s)
 
 
-def _end(process: subprocess.Popen[bytes], stop_timeout_s: float) -> None:
+def _end(kind: str, process: subprocess.Popen[bytes], stop_timeout_s: float) -> None:
     """End a cell that was interrupted: closing its input is the order to stop."""
     if process.stdin is not None:
         with suppress(BrokenPipeError):
@@ -191,16 +258,22 @@ def _end(process: subprocess.Popen[bytes], stop_timeout_s: float) -> None:
     try:
         process.wait(stop_timeout_s + _END_S)
     except subprocess.TimeoutExpired:
+        if kind == "mapped":  # the keeper ends all that is below it
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
         process.kill()
         process.wait()
 
 
-def _report(kind: str, directory: Path) -> CellReport:
+def _report(kind: str, directory: Path, exit_code: int) -> CellReport:
     try:
         told = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        tail = read_tail(directory / "cell.log").strip() or "It left no message."
-        raise DaemonError(f"the cell in {directory} ended without a report. {tail}") from None
+        tail = read_tail(directory / "cell.log").strip() or f"It ended {ending(exit_code)} and left no message."
+        log = read_tail(directory / "daemon.log").strip()
+        daemon = f"{os.linesep}the end of the daemon's log:{os.linesep}{log}" if log else ""
+        raise DaemonError(f"the cell in {directory} ended without a report: was it killed? {tail}{daemon}") from None
     if told["error"] is not None:
         raise DaemonError(f"{told['error']}{os.linesep}(The cell's directory is {directory}.)")
     return CellReport(

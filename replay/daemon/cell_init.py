@@ -28,6 +28,8 @@ from replay.model import DaemonError, DaemonRecord
 _STDIN: Final = 0
 _HASTE_S: Final = 1.0
 """What a daemon gets for its end when the cell itself was told to end."""
+_SEAL_S: Final = 6.0
+"""What a player gets to seal what it observed when the cell was told to end."""
 _OUTSIDE: Final = ("192.0.2.1", 80)
 """An address that is nobody's (RFC 5737): even where there is a way out, nobody is disturbed."""
 
@@ -109,6 +111,7 @@ def _live(orders: Orders, children: Children, report: _Report, player_input: byt
     log = directory / "daemon.log"
     daemon = start_daemon(children, orders.name, orders.command, environment=orders.environment, directory=start, log=log)
     report.record("started", " ".join(orders.command))
+    player: Child | None = None
     try:
         reply = wait_ready(children, daemon, orders.host, orders.port, orders.ready)
         report.ready_s = time.monotonic() - started
@@ -128,6 +131,9 @@ def _live(orders: Orders, children: Children, report: _Report, player_input: byt
         if report.player_exit is None:
             raise DaemonError(f"the player was not done within {orders.player_timeout_s:g} s and was ended.")
     finally:
+        if player is not None:
+            # It still runs where it took too long or the cell was told to end: what it observed is not to be lost with it.
+            children.stop(player, _SEAL_S)
         _end(orders, daemon, children, report)
 
 
