@@ -141,7 +141,8 @@ def compare_archives(
     control = partners_of(recorded, controls[0]) if controls else None
     joined = recorded.join()
     exchanges = joined.exchanges
-    started = min((exchange.started_at for exchange in exchanges), default=0.0)
+    # of those alone that were replayed: what was written before a stretch is no time of this run
+    started = min((exchange.started_at for exchange in exchanges if exchange.id in candidate.exchanges), default=0.0)
     draft = _Draft(shed=_shed(joined.gaps))
     whole = {exchange.id for exchange in exchanges}
     # Several parts of one exchange may have been lost, each with a gap of its own: it is one planned exchange all the same.
@@ -149,7 +150,8 @@ def compare_archives(
     for number, exchange in enumerate(exchanges, 1):
         progress(number, len(exchanges))
         _compare_one(exchange, started, candidate, control, draft)
-    for number, gap in sorted(cut.items()):
+    for number, told in sorted(cut.items()):
+        gap = candidate.gaps.get(number, told)
         draft.pairs.append(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
     timing = judge_timing(draft.samples)
     routes = {pair.exchange: pair for pair in draft.pairs}

@@ -47,7 +47,7 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
             by_domain.setdefault(equal[exchange.id], []).append(exchange)
     planted = found = blind = 0
     missed: list[str] = []
-    started = min((exchange.started_at for exchange in ground.recorded), default=0.0)
+    started = min((exchange.started_at for exchange in ground.recorded if exchange.id in ground.candidate.exchanges), default=0.0)
     for _, exchanges in sorted(by_domain.items()):
         for change in (_other_status, _dropped_key, _changed_leaf):
             for exchange, mutant in _mutants(exchanges, change, ground.candidate, dice):

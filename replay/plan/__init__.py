@@ -4,10 +4,24 @@ What is replayed, in which order, and what has to be known first. Knows no socke
 `plan` turns a recording into `Step`s (in the order of their start) and `Gap`s; every recorded exchange becomes exactly one of them.
 """
 
-from replay.plan.births import Births
+from replay.plan.births import Births, ids_of_request
 from replay.plan.planning import Plan, make_plan, plan
-from replay.plan.scope import Dependence, Stretch, depend, find_stretch
+from replay.plan.scope import Dependence, Stretch, depend, find_stretch, keys_of, known_before
 from replay.plan.steps import Need, Step
 
-__all__ = ["Births", "Dependence", "Need", "Plan", "Step", "Stretch", "depend", "find_stretch", "make_plan", "plan"]
+__all__ = [
+    "Births",
+    "Dependence",
+    "Need",
+    "Plan",
+    "Step",
+    "Stretch",
+    "depend",
+    "find_stretch",
+    "ids_of_request",
+    "keys_of",
+    "known_before",
+    "make_plan",
+    "plan",
+]
 """`plan` for an archive, `make_plan` for exchanges at hand."""

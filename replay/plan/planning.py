@@ -18,13 +18,14 @@ made itself to serve `/mcp` is a gap of reason `loop-back` (`loopbacks`).
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
 from replay.archive import Archive
 from replay.identity import classify
 from replay.model import Exchange, Gap, GapReason, Response
-from replay.plan.births import Births
+from replay.plan.births import Births, ids_of_request
 from replay.plan.loopbacks import find_loopbacks
 from replay.plan.scope import Stretch, depend, find_cut, known_before
 from replay.plan.steps import Need, Step
@@ -65,13 +66,15 @@ def plan(
     only: int | None = None,
     reads_only: bool = False,
     stretch: Stretch = Stretch(),  # noqa: B008  # frozen
+    lost: AbstractSet[str] = frozenset(),
 ) -> Plan:
     """
     Plan the replay of a recording.
 
     `allow` names what may act on the outside world: replay classes, route names, or `all`. `only` keeps one exchange and all that it
-    depends on, `stretch` a part of the recording (`scope`). An exchange of which the recording holds a part only is a gap, too. With
-    `reads_only` nothing is sent that could change the daemon's state, whatever `allow` says.
+    depends on, `stretch` a part of the recording (`scope`); `lost` are ids from before it that its state does not hold. An exchange of
+    which the recording holds a part only is a gap, too. With `reads_only` nothing is sent that could change the daemon's state, whatever
+    `allow` says.
 
     Raises:
         ArchiveError: the recording is damaged.
@@ -79,7 +82,7 @@ def plan(
 
     """
     joined = recorded.join()
-    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only, stretch=stretch)
+    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only, stretch=stretch, lost=lost)
 
 
 def make_plan(
@@ -90,16 +93,18 @@ def make_plan(
     gaps: Iterable[Gap] = (),
     reads_only: bool = False,
     stretch: Stretch = Stretch(),  # noqa: B008  # frozen
+    lost: AbstractSet[str] = frozenset(),
 ) -> Plan:
     """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
     routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
     own = [exchange for exchange in ordered if exchange.lane == "daemon" and stretch.gap(exchange) is None]
     loopbacks = find_loopbacks(own)
-    births = Births(own, unasked=loopbacks.keys(), known=known_before(ordered, stretch).keys())
+    known = known_before(ordered, stretch)
+    births = Births(own, unasked=loopbacks.keys(), known=known.keys())
     whole = {exchange.id for exchange in ordered}
     told = list(gaps)
-    left_out: dict[int, Gap] = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.exchange not in whole}
+    left_out: dict[int, Gap] = {gap.exchange: stretch.scoped(gap) for gap in told if gap.exchange is not None and gap.exchange not in whole}
     shed = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.reason is GapReason.SHED}
     wanted = None if only is None else depend(ordered, births, routes, loopbacks, only=only, stretch=stretch)
     cut = find_cut(own, births, stretch)
@@ -120,7 +125,7 @@ def make_plan(
             left_out[exchange.id] = gap
     kept = [exchange for exchange in ordered if exchange.id not in left_out]
     return Plan(
-        steps=tuple(_steps(kept, own, births, routes)),
+        steps=tuple(_without(step, {word: known[word] for word in lost if word in known}) for step in _steps(kept, own, births, routes)),
         gaps=tuple(left_out[number] for number in sorted(left_out)),
         chosen=births.chosen,
     )
@@ -231,6 +236,12 @@ def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Bir
         last_on[exchange.connection.client] = exchange
         open_heads.append(exchange)
         unsettled = unsettled or routes[exchange.id].replay_class in WRITES
+
+
+def _without(step: Step, lost: Mapping[str, int]) -> Step:
+    """Tell a step which of its ids the state does not hold."""
+    found = tuple(Need(lost[word], word) for word in ids_of_request(step.exchange.request) if word in lost) if lost else ()
+    return replace(step, lost=found) if found else step
 
 
 def _pauses(ordered: Sequence[Exchange]) -> dict[int, float]:

@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from replay.content import Value, parse
@@ -65,6 +65,12 @@ class Stretch:
         elif self.until is not None and exchange.opened_event >= self.until:
             why = f"from event {self.until} on"
         return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id, detail=why) if why else None
+
+    def scoped(self, gap: Gap) -> Gap:
+        """Give a gap of the recording, as one that is not asked for where it lies outside."""
+        if (gap.event is None and not self.after) or (gap.event is not None and self.holds(gap.event)):
+            return gap
+        return replace(gap, reason=GapReason.OUT_OF_SCOPE, detail=f"{gap.reason}, outside of the stretch")
 
     def is_cut(self, exchange: Exchange) -> bool:
         """Whether an exchange of the stretch is a stream that was still open at its end."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from replay.model import Exchange
+from replay.model import Attachment, Exchange, WorkspaceChange
 from replay.routes import Route
 
 
@@ -35,3 +35,32 @@ class Step:
     """For how long nothing began or ended before it, in the recording."""
     settles: bool = False
     """Whether the recording left time here after something that may have changed the state: wait for the daemon's background work."""
+    lost: tuple[Need, ...] = ()
+    """Ids from before the stretch that the state it starts from does not hold, and whose answers gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laying:
+    """A recorded change of a file, or a file that a request names, that the replay lays at its place."""
+
+    after: int
+    """How many steps, in the order of their recorded ends, must have ended before."""
+    event: int
+    """It is laid before every step that was opened after this event number."""
+    record: WorkspaceChange | Attachment
+    at: float = 0.0
+    """When it was made, in the recording."""
+    pause_s: float = 0.0
+    """For how long nothing began or ended before it, in the recording."""
+    settles: bool = False
+    """Whether the recording left time here after something that may have changed the state; as a step's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlaid:
+    """Recorded changes that are not laid, for one reason."""
+
+    why: str
+    count: int
+    paths: tuple[str, ...]
+    """Some of them."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from replay.archive import Keyring
 from replay.model import UsageError
+from replay.plan import Stretch
 
 _PACES: Final = ("asap", "recorded")
 
@@ -28,6 +29,10 @@ class Job:
     allow: frozenset[str] = frozenset()
     """Replay classes, route names, or `all`."""
     only: int | None = None
+    stretch: Stretch = field(default_factory=Stretch)
+    """Which part of the recording; in JSON an object of the same names."""
+    lost: frozenset[str] = frozenset()
+    """Ids from before the stretch that the state it starts from does not hold."""
     salvage: bool = False
     reads_only: bool = False
     """Send nothing that could change the daemon's state: it was not started for this replay."""
@@ -108,8 +113,13 @@ def parse_job(text: bytes, place: str) -> Job:
     except (ValueError, TypeError, AttributeError):
         # not what they are: an error's text may be logged
         raise UsageError(f"{place}: its keys or recipients are none") from None
+    try:
+        stretch = Stretch(**told.get("stretch", {}))
+    except TypeError as error:
+        raise UsageError(f"{place}: its stretch is none ({error})") from error
     paths = {"recorded": Path(told["recorded"]), "observed": Path(told["observed"])}
-    return Job(**{**told, **paths, "allow": frozenset(told.get("allow", ())), "keys": keys, "recipients": recipients})
+    sets = {name: frozenset(told.get(name, ())) for name in ("allow", "lost")}
+    return Job(**{**told, **paths, **sets, "stretch": stretch, "keys": keys, "recipients": recipients})
 
 
 def read_facts(path: Path) -> CellFacts:

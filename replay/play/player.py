@@ -307,7 +307,7 @@ class Player:
             for need in step.needs
             if self._bindings.observed_for(need.id) is None and (role := classify(need.id)) is not None and role.kind in _UNRENEWED
         ]
-        return [f"{need.id} was not given again by #{need.exchange}" for need in missing[:3]]
+        return [f"{need.id} was not given again by #{need.exchange}" for need in (*step.lost, *missing)[:3]]
 
     def _log_tail(self) -> str:
         if self._facts.log is None:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +46,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
 
     """
     recorded = read(job.recorded, salvage=job.salvage, keys=job.keys)
-    planned = plan(recorded, allow=job.allow, only=job.only, reads_only=job.reads_only)
+    planned = plan(recorded, allow=job.allow, only=job.only, reads_only=job.reads_only, stretch=job.stretch, lost=job.lost)
     started_at = clock()
     bindings = Bindings()
     rewriter = Rewriter(
@@ -104,6 +104,7 @@ def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict
         "steps": len(planned.steps),
         "allow": sorted(job.allow),
         "only": job.only,
+        "stretch": asdict(job.stretch),
         "reads_only": job.reads_only,
         "pace": job.pace,
     }
