@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from replay import model
+from replay.identity.counters import Counters
 from replay.identity.roles import ID_KINDS, find
 
 _WEAK = " (by order)"
@@ -39,8 +40,11 @@ class Bindings:
         self._recorded_of: dict[str, str] = {}
         self._opaque_words: dict[bool, set[str]] = {False: set(), True: set()}
         self._opaque: dict[bool, re.Pattern[str]] = {}
+        self.counters = Counters()
+        """What daemons count up and clients send back."""
         self.contradictions: list[str] = []
-        """Every refused binding, in words."""
+        """Every refused binding, in words, each pair of ids once."""
+        self._refused: set[tuple[str, str, str]] = set()
 
     def __len__(self) -> int:
         return sum(len(kind.forward) for kind in self._kinds.values())
@@ -77,7 +81,9 @@ class Bindings:
             if weak:
                 return None
             said = _contradiction(model.Binding(kind, recorded, observed, exchange, path), known, back)
-            self.contradictions.append(said)
+            if (kind, recorded, observed) not in self._refused:
+                self._refused.add((kind, recorded, observed))
+                self.contradictions.append(said)
             return said
         if known is not None:
             del renaming.backward[known.other]

@@ -20,6 +20,7 @@ from typing import Final
 from replay import model
 from replay.content import Content, Event, Number, Value, child, dump, embedded, parse
 from replay.identity.bindings import Bindings
+from replay.identity.counters import session_of
 from replay.identity.roles import ID_KINDS, Role, Span, classify, find, is_duration_key
 
 _HEADERS: Final = (b"x-signet-request-id", b"x-request-id", b"location")
@@ -36,13 +37,15 @@ def learn(
     exchange: int,
     *,
     chosen: Collection[str] = frozenset(),
+    request: model.Request | None = None,
 ) -> list[model.Binding]:
     """
     Bind the ids and precise times in which two answers to the same request differ or agree; gives the new bindings.
 
-    `chosen` holds the ids that clients chose. Contradictions are kept in `bindings.contradictions`.
+    `chosen` holds the ids that clients chose; the recorded `request` says for which session was answered. Contradictions are kept in
+    `bindings.contradictions`, versions and epochs in `bindings.counters`.
     """
-    walker = _Walker(bindings, exchange, chosen)
+    walker = _Walker(bindings, exchange, chosen, None if request is None else session_of(request))
     for name in _HEADERS:
         left, right = recorded.header(name), observed.header(name)
         if left is not None and right is not None:
@@ -65,11 +68,12 @@ def learn_pair(
 
 
 class _Walker:
-    def __init__(self, bindings: Bindings, exchange: int, chosen: Collection[str]) -> None:
+    def __init__(self, bindings: Bindings, exchange: int, chosen: Collection[str], session: str | None = None) -> None:
         self.new: list[model.Binding] = []
         self._bindings = bindings
         self._exchange = exchange
         self._chosen = chosen
+        self._session = session
         self._found: dict[str, list[Span]] = {}
 
     def contents(self, left: Content, right: Content) -> None:
@@ -130,6 +134,8 @@ class _Walker:
         for key, item in left.items():
             if key in right:
                 self.value(item, right[key], child(path, key), weak=weak)
+        if not weak:
+            self._bindings.counters.learn(left, right, self._own_in_both(left, right), self._session)
         if not left_keys:
             return
         right_keys = [key for key in right if key not in left]
@@ -197,6 +203,11 @@ class _Walker:
             if key is not None and len(ones) == len(twos)
             for one, two in zip(ones, twos, strict=True)
         ]
+
+    def _own_in_both(self, left: dict[str, Value], right: dict[str, Value]) -> str | None:
+        """Give the recorded id of what both objects are about; None where they are about nothing that has one, or about two things."""
+        one, two = _own_id(left), _own_id(right)
+        return one if one is not None and two == (self._bindings.observed_for(one) or one) else None
 
     def _own_id_left(self, item: Value) -> Hashable:
         own = _own_id(item)

@@ -203,7 +203,8 @@ class Conversation:
         recorded = self.step.exchange.outcome
         if isinstance(recorded, Response) and isinstance(self.outcome, Response):
             said = len(self._bindings.contradictions)
-            self._keep(learn(recorded, self.outcome, self._bindings, self.step.exchange.id, chosen=self._chosen))
+            number, request = self.step.exchange.id, self.step.exchange.request
+            self._keep(learn(recorded, self.outcome, self._bindings, number, chosen=self._chosen, request=request))
             fresh = self._bindings.contradictions[said:]
             if fresh:
                 self.notes.append(f"{len(fresh)} ids contradict earlier ones, such as {fresh[0]}")

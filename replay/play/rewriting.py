@@ -46,9 +46,11 @@ class Rewriter:
         return Rewritten(sent, shown, count, tuple(notes))
 
     def _rewritten(self, exchange: Exchange, replacing: Replace, notes: list[str]) -> tuple[Request, int]:
-        request = exchange.request
+        request, told = self._bindings.counters.rewrite(exchange.request)
+        notes.extend(told)
         target, count = rewrite_target(request.target, replacing)
         body, changed = rewrite(request.body or b"", request.header(b"content-type"), replacing)
+        changed += len(told)
         count += changed
         headers: list[tuple[bytes, bytes]] = []
         for name, value in request.headers:
