@@ -27,6 +27,8 @@ ROLES: Final = ("admin", "operator", "agent", "readonly")
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}\Z")
 _TOKEN_CHARACTERS_MAX: Final = 64 * 1024
+_TIMES: Final = frozenset({"iat", "exp"})
+_TIME_MEMBER: Final = re.compile(r'("(?:iat|exp)"\s*:\s*)(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _API_KEY: Final = re.compile(r"(sig_sk_[0-9a-f]{12})_[A-Za-z0-9_-]{43}\Z")
 
 
@@ -51,12 +53,37 @@ def mint(secret: bytes, payload: Mapping[str, Any]) -> str:
     return f"{encoded}.{_encode(_sign(secret, encoded))}"
 
 
+def move(token: str, by_s: float) -> str | None:
+    """
+    Give the encoded payload of *token* with `iat` and `exp` moved by so many seconds, all else byte by byte; None where it is no token.
+
+    Times are moved by whole seconds where they are whole numbers.
+    """
+    found = claims(token)
+    raw = _decode(token.partition(".")[0])
+    if found is None or raw is None:
+        return None
+    wanted = {name: _moved(value, by_s) if name in _TIMES else value for name, value in found.items()}
+    if wanted == found:
+        return token.partition(".")[0]
+    text = _TIME_MEMBER.sub(lambda match: f"{match[1]}{json.dumps(_moved(json.loads(match[2]), by_s))}", raw.decode())
+    try:
+        kept = json.loads(text) == wanted
+    except ValueError:
+        kept = False
+    return _encode((text if kept else json.dumps(wanted, separators=(",", ":"), ensure_ascii=False)).encode())
+
+
+def sign(secret: bytes, payload: str) -> str:
+    """Put the signature by *secret* behind an encoded payload."""
+    return f"{payload}.{_encode(_sign(secret, payload))}"
+
+
 def sign_again(secret: bytes, token: str) -> str | None:
     """Give *token* with its payload as it is, byte by byte, and a signature by *secret*; None where it is no token."""
     if claims(token) is None:
         return None
-    payload = token.partition(".")[0]
-    return f"{payload}.{_encode(_sign(secret, payload))}"
+    return sign(secret, token.partition(".")[0])
 
 
 def verify(secret: bytes, token: str, *, now_s: float | None) -> dict[str, Any] | None:
@@ -71,16 +98,20 @@ def verify(secret: bytes, token: str, *, now_s: float | None) -> dict[str, Any] 
     if found is None or given is None or not hmac.compare_digest(_sign(secret, payload), given):
         return None
     end = found.get("exp")
-    well_formed = (
+    if not is_well_formed(found) or (now_s is not None and isinstance(end, (int, float)) and now_s >= end):
+        return None
+    return found
+
+
+def is_well_formed(found: Mapping[str, Any]) -> bool:
+    """Say whether claims have all members that the daemon asks for; it looks at them after the signature."""
+    return (
         isinstance(found.get("sub"), str)
         and found.get("role") in ROLES
         and isinstance(found.get("scope"), dict)
-        and isinstance(end, (int, float))
+        and isinstance(found.get("exp"), (int, float))
         and isinstance(found.get("iat"), (int, float))
     )
-    if not well_formed or (now_s is not None and isinstance(end, (int, float)) and now_s >= end):
-        return None
-    return found
 
 
 def make_auth_secret(path: Path) -> bytes:
@@ -138,6 +169,12 @@ def is_api_key(stored: str, key: str) -> bool:
     except ValueError:
         return False
     return 0 < len(expected) <= 64 and hmac.compare_digest(expected, _scrypt(key, salt, len(expected)))
+
+
+def _moved(value: Any, by_s: float) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return value + (round(by_s) if isinstance(value, int) else by_s)
 
 
 def _scrypt(key: str, salt: str, size_bytes: int) -> bytes:
