@@ -7,15 +7,17 @@ What is replayed, in which order, and what has to be known first. Knows no socke
 from replay.plan.births import Births, ids_of_request
 from replay.plan.planning import Plan, make_plan, plan
 from replay.plan.scope import Dependence, Stretch, depend, find_stretch, keys_of, known_before
-from replay.plan.steps import Need, Step
+from replay.plan.steps import Laying, Need, Step, Unlaid
 
 __all__ = [
     "Births",
     "Dependence",
+    "Laying",
     "Need",
     "Plan",
     "Step",
     "Stretch",
+    "Unlaid",
     "depend",
     "find_stretch",
     "ids_of_request",

@@ -24,15 +24,14 @@ from typing import Final
 
 from replay.archive import Archive
 from replay.identity import classify
-from replay.model import Exchange, Gap, GapReason, Response
+from replay.model import Attachment, Exchange, Gap, GapReason, Response, WorkspaceChange
 from replay.plan.births import Births, ids_of_request
+from replay.plan.layings import Change, Holds, Starts, find_layings, writing_of
 from replay.plan.loopbacks import find_loopbacks
 from replay.plan.scope import Stretch, depend, find_cut, known_before
-from replay.plan.steps import Need, Step
+from replay.plan.silences import Silences, find_silences
+from replay.plan.steps import Laying, Need, Step, Unlaid
 from replay.routes import ACTS_OUTSIDE, WRITES, Route, route_of
-
-PAUSE_S: Final = 0.1
-"""A silence longer than this is time that the recording left to the daemon."""
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(rb"[!-~\x80-\xff]+")
@@ -52,6 +51,14 @@ class Plan:
     """One for every recorded exchange that is no step."""
     chosen: frozenset[str]
     """The ids that clients chose: never bound, never rewritten."""
+    layings: Sequence[Laying] = ()
+    """The files that are laid between the steps, in order."""
+    unlaid: Sequence[Unlaid] = ()
+    """The recorded changes of files that are not laid, by reason."""
+    ends: Sequence[int] = ()
+    """The exchanges of the steps in the order of their recorded ends."""
+    started_at: float = 0.0
+    """When the first step began, in the recording."""
 
     @property
     def planned(self) -> int:
@@ -82,7 +89,19 @@ def plan(
 
     """
     joined = recorded.join()
-    return make_plan(joined.exchanges, allow=allow, only=only, gaps=joined.gaps, reads_only=reads_only, stretch=stretch, lost=lost)
+    changes = [record for record in recorded.records() if isinstance(record, WorkspaceChange | Attachment)]
+    snapshots = recorded.snapshots()
+    return make_plan(
+        joined.exchanges,
+        allow=allow,
+        only=only,
+        gaps=joined.gaps,
+        reads_only=reads_only,
+        stretch=stretch,
+        lost=lost,
+        changes=changes,
+        state_from=snapshots[0].event_before if snapshots else 0,
+    )
 
 
 def make_plan(
@@ -94,8 +113,14 @@ def make_plan(
     reads_only: bool = False,
     stretch: Stretch = Stretch(),  # noqa: B008  # frozen
     lost: AbstractSet[str] = frozenset(),
+    changes: Iterable[Change] = (),
+    state_from: int = 0,
 ) -> Plan:
-    """Do as `plan` for exchanges at hand; `gaps` are those of the recording."""
+    """
+    Do as `plan` for exchanges at hand.
+
+    `gaps` are those of the recording, and `changes` the files that changed; up to the event `state_from` the state holds them.
+    """
     ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
     routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
     own = [exchange for exchange in ordered if exchange.lane == "daemon" and stretch.gap(exchange) is None]
@@ -124,11 +149,33 @@ def make_plan(
         if gap is not None:
             left_out[exchange.id] = gap
     kept = [exchange for exchange in ordered if exchange.id not in left_out]
+    ends = sorted(kept, key=lambda exchange: exchange.ended_event)
+    layings, unlaid = find_layings(
+        changes,
+        [writing for exchange in own for writing in [writing_of(exchange, routes[exchange.id].name)] if writing is not None],
+        Starts(
+            [exchange.opened_event for exchange in kept],
+            [exchange.started_at for exchange in kept],
+            {exchange.id: place for place, exchange in enumerate(kept)},
+        ),
+        [exchange.ended_event for exchange in ends],
+        Holds(stretch.began or state_from, _last(kept) if only is not None else stretch.until),
+    )
+    silences = find_silences(own, layings, sent={exchange.id for exchange in kept}, writes=lambda number: routes[number].replay_class in WRITES)
     return Plan(
-        steps=tuple(_without(step, {word: known[word] for word in lost if word in known}) for step in _steps(kept, own, births, routes)),
+        steps=tuple(_without(step, {word: known[word] for word in lost if word in known}) for step in _steps(kept, silences, births, routes)),
         gaps=tuple(left_out[number] for number in sorted(left_out)),
         chosen=births.chosen,
+        layings=tuple(silences.layings),
+        unlaid=unlaid,
+        ends=tuple(exchange.id for exchange in ends),
+        started_at=kept[0].started_at if kept else 0.0,
     )
+
+
+def _last(kept: Sequence[Exchange]) -> int:
+    """Give the event that opened the last of these: what was changed after it changes nothing for them."""
+    return kept[-1].opened_event if kept else 0
 
 
 def malformed(exchange: Exchange) -> Gap | None:
@@ -202,19 +249,13 @@ def _orphaned(exchange: Exchange, births: Births, left_out: dict[int, Gap], rout
     return None
 
 
-def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Births, routes: dict[int, Route]) -> Iterable[Step]:
+def _steps(kept: Sequence[Exchange], silences: Silences, births: Births, routes: dict[int, Route]) -> Iterable[Step]:
     ends = sorted(exchange.ended_event for exchange in kept)
     planned = {exchange.id for exchange in kept}
     last_on: dict[str, Exchange] = {}
-    pauses = _pauses(everything)
-    unsettled = False
     open_heads: list[Exchange] = []
     for exchange in kept:
         open_heads = [other for other in open_heads if other.ended_event > exchange.opened_event]
-        pause_s = pauses[exchange.id]
-        settles = unsettled and pause_s > PAUSE_S
-        if settles:
-            unsettled = False
         needs = [
             Need(giver, word)
             for word in births.asked(exchange.id)
@@ -230,30 +271,14 @@ def _steps(kept: Sequence[Exchange], everything: Sequence[Exchange], births: Bir
             previous=None if before is None or before.ended_event > exchange.ended_event else before.id,
             heads=tuple(other.id for other in open_heads if other.headers_event is not None and other.headers_event < exchange.opened_event),
             needs=tuple(needs),
-            pause_s=pause_s,
-            settles=settles,
+            pause_s=silences.pauses_s[exchange.id],
+            settles=exchange.id in silences.settling,
         )
         last_on[exchange.connection.client] = exchange
         open_heads.append(exchange)
-        unsettled = unsettled or routes[exchange.id].replay_class in WRITES
 
 
 def _without(step: Step, lost: Mapping[str, int]) -> Step:
     """Tell a step which of its ids the state does not hold."""
     found = tuple(Need(lost[word], word) for word in ids_of_request(step.exchange.request) if word in lost) if lost else ()
     return replace(step, lost=found) if found else step
-
-
-def _pauses(ordered: Sequence[Exchange]) -> dict[int, float]:
-    """Give for each exchange how long nothing had begun or ended before it. Wall clock measures; the order is that of events."""
-    ending = sorted(ordered, key=lambda exchange: exchange.ended_event)
-    pauses: dict[int, float] = {}
-    at = 0
-    last = ordered[0].started_at if ordered else 0.0
-    for exchange in ordered:
-        while at < len(ending) and ending[at].ended_event < exchange.opened_event:
-            last = max(last, ending[at].ended_at)
-            at += 1
-        pauses[exchange.id] = max(0.0, exchange.started_at - last)
-        last = max(last, exchange.started_at)
-    return pauses
