@@ -161,18 +161,22 @@ def replay(
     state: Annotated[Path | None, typer.Option("--state", help="Start from this workspace (directory or tar), not from the snapshot.")] = None,
     pace: Annotated[str, typer.Option("--pace", help="asap, recorded, or a factor such as 2 for twice as fast.")] = "asap",
     only: Annotated[int | None, typer.Option("--only", help="One exchange with all it depends on.")] = None,
+    start: Annotated[int | None, typer.Option("--from", help="Start from this snapshot's number; `inspect` shows them.", metavar="SNAPSHOT")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="End before this event number, or `snapshot N`.", metavar="EVENT")] = None,
     allow: Annotated[list[str] | None, typer.Option("--allow", help="A replay class or route that acts outside, or all; repeatable.")] = None,
     cell: Annotated[str, typer.Option("--cell", help="auto, namespace or mapped.")] = "auto",
     known_secrets: Annotated[
         Path | None, typer.Option("--known-secrets", help="A file of secrets that clients sent (a password), one a line.")
     ] = None,
     redaction_key: Annotated[Path | None, typer.Option("--redaction-key", help="The recorder's key, which hid those secrets.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent and left out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, left out and waited for.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Set an incomplete archive of the same replay aside and play again.")] = False,
     salvage: SalvageOption = False,
     keys: KeysOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what --dry-run says as JSON.")] = False,
 ) -> None:
     """Send a recording's requests to a daemon in a cell of its own and record what it answers."""
-    from replay.jobs.replaying import Order, known_lines, replay_archive
+    from replay.jobs.replaying import Interrupted, Order, known_lines, replay_archive
 
     order = Order(
         archive=archive,
@@ -183,16 +187,24 @@ def replay(
         state=state,
         pace=pace,
         only=only,
+        start=start,
+        until=until,
         allow=tuple(allow or ()),
         cell=cell,
         dry_run=dry_run,
+        as_json=as_json,
+        resume=resume,
         salvage=salvage,
         known_secrets=known_lines(known_secrets),
         redaction_key=redaction_key,
         keys=find_keys(keys),
     )
-    with progress() as told:
-        result = replay_archive(order, told)
+    try:
+        with progress() as told:
+            result = replay_archive(order, told)
+    except Interrupted as stopped:
+        note(str(stopped))
+        raise
     say(result.text)
     raise typer.Exit(result.exit_code)
 

@@ -49,6 +49,8 @@ class Job:
     """The same after requests that start work no job table shows."""
     poll_bound_s: float = 5.0
     """How long a poll is repeated until it is as far as the recorded one was."""
+    ordered: Mapping[str, Any] = field(default_factory=dict)
+    """What the replay was asked for, for the observed archive's facts."""
     replacements: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Placeholders of secrets in requests, and what to send in their place."""
     keys: Keyring = field(default_factory=Keyring, repr=False)

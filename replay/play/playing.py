@@ -102,16 +102,19 @@ def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict
         "notes": list(told.get("notes", ())),
         "planned": planned.planned,
         "steps": len(planned.steps),
+        "layings": len(planned.layings),
+        "unlaid": {each.why: each.count for each in planned.unlaid},
         "allow": sorted(job.allow),
         "only": job.only,
         "stretch": asdict(job.stretch),
         "reads_only": job.reads_only,
         "pace": job.pace,
+        "ordered": dict(job.ordered),
     }
 
 
 def _recorded_start(planned: Plan, otherwise: float) -> float:
-    return planned.steps[0].exchange.started_at if planned.steps else otherwise
+    return planned.started_at if planned.steps else otherwise
 
 
 def _mapped(facts: CellFacts) -> dict[str, str]:

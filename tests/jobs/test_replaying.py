@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from replay.archive import ArchiveWriter, Keyring, make_key
-from replay.jobs.replaying import Order, _bring_out, replay_archive
+from replay.jobs.outbox import bring_out
+from replay.jobs.replaying import Order, replay_archive
 from replay.model import Connection, DaemonError, Ended, EndReason, Opened, Request, Response, UsageError
 
 KEY = make_key()
@@ -18,7 +19,7 @@ def test_an_observed_archive_never_goes_into_another(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "manifest.json").write_text(content)
     with pytest.raises(UsageError, match=r"observed\.parity: what was observed can't be put there .* it is kept in .*written"):
-        _bring_out(tmp_path / "written", tmp_path / "observed.parity")
+        bring_out(tmp_path / "written", tmp_path / "observed.parity")
     assert [path.name for path in (tmp_path / "observed.parity").iterdir()] == ["manifest.json"]
     assert (tmp_path / "observed.parity" / "manifest.json").read_text() == "early"
     assert (tmp_path / "written" / "manifest.json").read_text() == "late"

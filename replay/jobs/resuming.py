@@ -1,0 +1,136 @@
+"""
+What is at the place of an observed archive already, and what `--resume` makes of it.
+
+A daemon's memory dies with it, so nothing is played on from the middle: a resumed replay starts a fresh cell from the snapshot and plays from
+the start. What an earlier one had observed is kept beside the place, as `NAME.incomplete-1` and so on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from replay.archive import Archive, Keyring, is_archive, read
+from replay.jobs.locking import is_abandoned
+from replay.jobs.outbox import check_place, partial_folder
+from replay.model import ArchiveError, UsageError
+
+_ORDERED: Final = "ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is at an archive's place, or was left beside it."""
+
+    path: Path
+    archive: Archive
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was sealed when everything planned had been walked to its end."""
+        return not self.archive.salvaged and self.archive.facts.get("complete") is True
+
+
+def find_earlier(observed: Path, keys: Keyring) -> Earlier | None:
+    """
+    Find what an earlier replay left at a place or beside it; None where there is nothing.
+
+    Raises:
+        UsageError: what is there is no archive, or one that can't be read even in part.
+
+    """
+    partial = partial_folder(observed)
+    path = observed
+    if not observed.exists() and not observed.is_symlink():
+        path = partial / observed.name
+        if not is_archive(path) or not is_abandoned(partial):
+            return None
+    if not is_archive(path) or path.is_symlink():
+        raise UsageError(f"{path}: is there already and no archive; name another place")
+    try:
+        return Earlier(path, read(path, salvage=True, keys=keys))
+    except ArchiveError as error:
+        raise UsageError(f"{path}: is there already and can't be read ({error}); move it away, or name another place") from error
+
+
+def is_of(earlier: Earlier, recorded: Archive) -> bool:
+    """Whether an earlier archive is a replay of this very recording."""
+    return earlier.archive.facts.get("replay_of_digest") == recorded.digest
+
+
+def expect_same_order(earlier: Earlier, recorded: Archive, ordered: Mapping[str, Any]) -> None:
+    """
+    Make sure that an earlier replay was asked for the same.
+
+    Raises:
+        UsageError: it is of another recording, or was made with another daemon or other options.
+
+    """
+    if not is_of(earlier, recorded):
+        raise UsageError(f"{earlier.path}: is no replay of this recording, so there is nothing to resume; name another place")
+    before = earlier.archive.facts.get(_ORDERED)
+    before = before if isinstance(before, Mapping) else {}
+    for name, value in ordered.items():
+        if name in before and before[name] != value:
+            raise UsageError(
+                f"{earlier.path}: was made with {name} {before[name]!r}, and {value!r} is asked for now; say the same to resume it, or name "
+                "another place"
+            )
+
+
+def set_aside(earlier: Earlier, observed: Path) -> Path:
+    """
+    Give an earlier archive another name, so that its place is free; gives the new path.
+
+    Raises:
+        UsageError: the file system refuses.
+
+    """
+    try:
+        for number in count(1):
+            kept = observed.with_name(f"{observed.name}.incomplete-{number}")
+            if not kept.exists() and not kept.is_symlink():
+                earlier.path.rename(kept)
+                return kept
+    except OSError as error:
+        raise UsageError(f"{earlier.path}: can't be set aside: {error.strerror}; move it away, or name another place") from error
+    raise AssertionError("numbers end")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What was done so that an archive can be made at its place."""
+
+    text: str = ""
+    """What to say of it."""
+    complete: bool = False
+    """Whether the archive is there already, so that nothing is to be played."""
+
+
+def make_room(recorded: Archive, observed: Path, ordered: Mapping[str, Any], *, resume: bool, keys: Keyring) -> Room:
+    """
+    Make sure that an archive can be made at its place; with *resume* an incomplete one of the same replay is set aside.
+
+    Raises:
+        UsageError: the place is taken, by something else than a replay of this recording that was asked for the same.
+
+    """
+    earlier = find_earlier(observed, keys)
+    if earlier is None:
+        check_place(observed)
+        return Room()
+    if not resume:
+        hint = "" if earlier.complete or not is_of(earlier, recorded) else "; it is incomplete: --resume sets it aside and plays again"
+        raise UsageError(f"{earlier.path}: is there already; an observed archive is written once, so name another{hint}")
+    expect_same_order(earlier, recorded, ordered)
+    if earlier.complete:
+        return Room(
+            f"{observed}: is there, sealed and complete: {len(earlier.archive.exchanges())} exchanges; nothing was played", complete=True
+        )
+    kept = set_aside(earlier, observed)
+    check_place(observed)
+    return Room(
+        f"an earlier, incomplete replay ({len(earlier.archive.exchanges())} exchanges) is kept as {kept}; a daemon's memory dies with it, so "
+        "this one began with a fresh cell, from the start"
+    )
