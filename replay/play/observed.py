@@ -6,6 +6,7 @@ from typing import Final
 
 from replay.archive import ArchiveWriter
 from replay.model import (
+    Attachment,
     Binding,
     Chunk,
     Chunks,
@@ -21,6 +22,7 @@ from replay.model import (
     Response,
     Statistics,
     Wait,
+    WorkspaceChange,
 )
 
 _CHUNKS_MAX: Final = 32
@@ -108,7 +110,7 @@ class Observed:
         """Let what is old enough reach the disk."""
         self._writer.tick()
 
-    def append(self, record: Chunks | Ended | Opened | Binding | Wait | DaemonRecord | Statistics) -> None:
+    def append(self, record: Chunks | Ended | Opened | Binding | Wait | DaemonRecord | Statistics | WorkspaceChange | Attachment) -> None:
         """Write a record."""
         self._writer.append(record)
 

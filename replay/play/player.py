@@ -19,9 +19,10 @@ from typing import Final
 
 from replay.identity import Bindings, classify
 from replay.model import Connection, DaemonRecord, EndReason, GapReason, NoResponse, Response, Statistics
-from replay.plan import Plan, Step
+from replay.plan import Laying, Plan, Step
 from replay.play.conversation import LEFT, Bounds, Conversation
 from replay.play.job import CellFacts, Job
+from replay.play.laying import Layer
 from replay.play.link import Link, RefusedError
 from replay.play.observed import Observed
 from replay.play.polls import is_early
@@ -65,7 +66,8 @@ class Player:
         self._used_at: dict[str, float] = {}
         self._wants_fresh: set[str] = set()
         self._done: set[int] = set()
-        self._ends = [step.exchange.id for step in sorted(plan.steps, key=lambda step: step.exchange.ended_event)]
+        self._ends = plan.ends
+        self._layer = Layer(plan.layings, job, facts, observed, rewrite=bindings.rewrite_text, clock=clock)
         self._front = 0
         self._changed = asyncio.Event()
         self._over: tuple[GapReason, str] | None = None
@@ -89,18 +91,20 @@ class Player:
                 for number, step in enumerate(self._plan.steps, 1):
                     await self._walk(step, tasks, started)
                     _tell(f"{number} of {len(self._plan.steps)} sent", last=number == len(self._plan.steps))
+                await self._lay(None, self._ends[-1] if self._ends else 0, started)
         finally:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(signal.SIGTERM)
             for link in self._all_links:
                 await link.close()
-        for step in self._plan.steps:
-            if step.exchange.id not in self._observed.ended and step.exchange.id not in self._observed.gaps:
+        for exchange in self._ends:
+            if exchange not in self._observed.ended and exchange not in self._observed.gaps:
                 reason, detail = self._over or (GapReason.NOT_OBSERVED, "its end was not seen")
-                self._observed.gap(reason, step.exchange.id, detail)
+                self._observed.gap(reason, exchange, detail)
         self.counts["connections"] = sum(link.opened for link in self._all_links)
         self.counts["bindings"] = len(self._bindings)
         self.counts["contradictions"] = len(self._bindings.contradictions)
+        self.counts.update(self._layer.counts)
         self._observed.append(Statistics(self._clock(), {name: float(count) for name, count in self.counts.items()}))
         seen = len(self._observed.ended) + len(self._observed.gaps)
         assert seen == self._plan.planned, f"{self._plan.planned} planned, but {seen} observed or gaps"
@@ -116,10 +120,11 @@ class Player:
 
     async def _walk(self, step: Step, tasks: asyncio.TaskGroup, started: float) -> None:
         await self._until(lambda: self._front >= step.after and (step.previous is None or step.previous in self._done))
+        await self._lay(step.exchange.opened_event, step.exchange.id, started)
         await self._until(lambda: all(self._has_begun(number) for number in step.heads))
         await self._until(lambda: all(need.exchange in self._done or self._bindings.observed_for(need.id) for need in step.needs))
         if self._over is None:
-            await self._keep_pace(step, started)
+            await self._keep_pace(step, step.exchange.id, step.exchange.started_at, started)
         if self._over is None and self._is_loopback(step):
             self._observed.gap(GapReason.LOOPBACK, step.exchange.id, "another daemon listens on the recorded port, which /mcp calls")
             self._finish(step)
@@ -136,20 +141,30 @@ class Player:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _keep_pace(self, step: Step, started: float) -> None:
+    async def _lay(self, before: int | None, exchange: int, started: float) -> None:
+        """Lay the files whose turn comes before an event, or all that are left; *exchange* names the place in what is observed."""
+        for laying in self._layer.due(before):
+            after = laying.after
+            await self._until(lambda after=after: self._front >= after)  # type: ignore[misc]  # it takes none
+            if self._over is None:
+                await self._keep_pace(laying, exchange, laying.at, started)
+            if self._over is None:
+                self._layer.lay(laying)
+
+    async def _keep_pace(self, step: Step | Laying, exchange: int, at: float, started: float) -> None:
         if step.settles and self._job.pace != "recorded":
             before = self._clock()
             least_s = min(step.pause_s, self._job.settle_outside_s if self._outside else self._job.settle_s)
             if not self._facts.drained:
                 least_s = min(step.pause_s, max(least_s, 2.0))
-            for wait in await self._quiet.wait(step.exchange.id, least_s):
+            for wait in await self._quiet.wait(exchange, least_s):
                 self._observed.append(wait)
             self._outside = False
             self.counts["waits"] += 1
             self.counts["wait_ms"] += round((self._clock() - before) * 1000)
         if self._job.pace != "asap":
             factor = 1.0 if isinstance(self._job.pace, str) else float(self._job.pace)
-            due = started + (step.exchange.started_at - self._plan.steps[0].exchange.started_at) / factor
+            due = started + (at - self._plan.started_at) / factor
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - self._clock())):
                     await self._until(lambda: False)
@@ -181,6 +196,7 @@ class Player:
         observation = self._observed.open(exchange.id, self._clock(), rewritten.shown, connection)
         conversation = Conversation(step, link, observation, self._bindings, self._plan.chosen, clock=self._clock, taught=self._notify)
         conversation.notes.extend(rewritten.notes)
+        conversation.notes.extend(self._layer.notes_for(exchange.id))
         conversation.notes.extend(self._unrenewed(step))
         conversation.begin(rewritten)
         self._open[exchange.id] = conversation
