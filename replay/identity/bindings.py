@@ -1,11 +1,11 @@
 """One renaming per kind of id, recorded ↔ observed, and rewriting by it."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from replay import model
 from replay.identity.counters import Counters
+from replay.identity.opaque import OpaqueWords
 from replay.identity.roles import ID_KINDS, find
 
 _WEAK = " (by order)"
@@ -38,8 +38,9 @@ class Bindings:
         self._kinds: dict[str, _Renaming] = {}
         self._kind_of: dict[str, str] = {}
         self._recorded_of: dict[str, str] = {}
-        self._opaque_words: dict[bool, set[str]] = {False: set(), True: set()}
-        self._opaque: dict[bool, re.Pattern[str]] = {}
+        self._opaque: dict[bool, OpaqueWords] = {False: OpaqueWords(), True: OpaqueWords()}
+        self.unchanged: set[int] = set()
+        """Exchanges whose big answers were the same byte for byte: the ids in them are, too, and none was bound."""
         self.counters = Counters()
         """What daemons count up and clients send back."""
         self.contradictions: list[str] = []
@@ -138,33 +139,12 @@ class Bindings:
             taken.append((span.start, span.end))
             if other is not None and other != text[span.start : span.end]:
                 found.append((span.start, span.end, other))
-        pattern = self._opaque_pattern(back=back)
-        if pattern is not None:
-            found.extend(self._opaque_edits(text, pattern, taken, back=back))
-            found.sort()
+        for start, end in self._opaque[back].find(text, taken):
+            other = partner(text[start:end])
+            if other is not None and other != text[start:end]:
+                found.append((start, end, other))
+        found.sort()
         return found
-
-    def _opaque_edits(self, text: str, pattern: re.Pattern[str], taken: list[tuple[int, int]], *, back: bool) -> list[tuple[int, int, str]]:
-        partner = self.recorded_for if back else self.observed_for
-        found: list[tuple[int, int, str]] = []
-        at = 0
-        for match in pattern.finditer(text):
-            while at < len(taken) and taken[at][1] <= match.start():
-                at += 1
-            if at < len(taken) and taken[at][0] < match.end():
-                continue
-            other = partner(match.group())
-            if other is not None and other != match.group():
-                found.append((match.start(), match.end(), other))
-        return found
-
-    def _opaque_pattern(self, *, back: bool) -> re.Pattern[str] | None:
-        """Give a pattern of the bound ids that `find` does not see inside a text; None where there are none. Built when first needed."""
-        words = self._opaque_words[back]
-        if words and back not in self._opaque:
-            joined = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-            self._opaque[back] = re.compile(rf"(?<![0-9A-Za-z])(?:{joined})(?![0-9A-Za-z])")
-        return self._opaque.get(back)
 
     def _put(self, kind: str, recorded: str, observed: str, exchange: int, path: str, *, weak: bool) -> None:
         renaming = self._kinds[kind]
@@ -175,9 +155,8 @@ class Bindings:
         self._kind_of[recorded] = kind
         self._recorded_of[observed] = renaming.backward[observed].other
         for back, word in ((False, recorded), (True, observed)):
-            if word not in self._opaque_words[back] and _is_opaque(word):
-                self._opaque_words[back].add(word)
-                self._opaque.pop(back, None)
+            if _is_opaque(word):
+                self._opaque[back].add(word)
 
 
 def _is_opaque(word: str) -> bool:

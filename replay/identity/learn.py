@@ -13,6 +13,7 @@ What stands in for a redacted secret is bound to whatever stands at its place. I
 any answer held them) are the same on both sides and are never bound.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Final
@@ -27,7 +28,13 @@ _HEADERS: Final = (b"x-signet-request-id", b"x-request-id", b"location")
 _NAMES: Final = ("content", "name", "title", "path", "key", "label", "sessionKey", "session_key", "description", "query", "type")
 _OWN_IDS: Final = ("id", "memoryId", "memory_id", "sessionId", "jobId", "runId", "uuid")
 _WHOLE_ONLY: Final = frozenset({"token", "prefix", "digest"})
+type _Name = tuple[frozenset[str], tuple[tuple[str, str], ...]]
+"""An item's members, and what those say by which it goes."""
+
 _PRECISE: Final = ("ms,", "us,", "ns,")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_SAME_BYTES_MAX: Final = 1_000_000
+"""Answers that are equal and longer than this are not searched for ids."""
 
 
 def learn(
@@ -50,7 +57,12 @@ def learn(
         left, right = recorded.header(name), observed.header(name)
         if left is not None and right is not None:
             walker.text(left.decode("latin-1"), right.decode("latin-1"), f"header:{name.decode()}", weak=False)
-    if recorded.body and observed.body:
+    if recorded.body and recorded.body == observed.body:
+        if len(recorded.body) > _SAME_BYTES_MAX:
+            bindings.unchanged.add(exchange)
+        else:
+            walker.same(recorded.body)
+    elif recorded.body and observed.body:
         walker.contents(
             parse(recorded.body, recorded.header(b"content-type")),
             parse(observed.body, observed.header(b"content-type")),
@@ -75,6 +87,13 @@ class _Walker:
         self._chosen = chosen
         self._session = session
         self._found: dict[str, list[Span]] = {}
+
+    def same(self, body: bytes) -> None:
+        """Bind the ids of two answers that are equal byte for byte to themselves; neither is parsed."""
+        text = body.decode("utf-8", "surrogateescape")
+        for span in find(text):
+            word = text[span.start : span.end]
+            self._bind(span.role, word, word, "$", weak=False)
 
     def contents(self, left: Content, right: Content) -> None:
         if left.kind != right.kind:
@@ -109,12 +128,34 @@ class _Walker:
         spans_left, spans_right = self._spans(left), self._spans(right)
         if spans_left or spans_right:
             if self._blank(left) == self._blank(right):
-                for one, two in zip(spans_left, spans_right, strict=True):
-                    self._bind(one.role, left[one.start : one.end], right[two.start : two.end], path, weak=weak)
+                self._bind_spans(left, right, path, weak=weak)
+            elif spans_left and spans_right:
+                self._lines(left, right, path, weak=weak)
             return
         role_left, role_right = classify(left), classify(right)
         if role_left is not None and (role_left.kind == "placeholder" or (role_left == role_right and role_left.kind in _WHOLE_ONLY)):
             self._bind(role_left, left, right, path, weak=weak)
+
+    def _lines(self, left: str, right: str, path: str, *, weak: bool) -> None:
+        """Pair the lines of two texts (Markdown, logs) that are not the same: those that say the same but for ids, then also but for numbers."""
+        rest_left, rest_right = [[line for line in text.splitlines() if self._spans(line)] for text in (left, right)]
+        for blank_of, loosely in ((self._blank, False), (self._numberless, True)):
+            found = self._groups(rest_left, rest_right, blank_of, blank_of)
+            for one, two, loose in found:
+                self._bind_spans(rest_left[one], rest_right[two], path, weak=weak or loose or loosely)
+            done_left, done_right = {one for one, _, _ in found}, {two for _, two, _ in found}
+            rest_left = [line for index, line in enumerate(rest_left) if index not in done_left]
+            rest_right = [line for index, line in enumerate(rest_right) if index not in done_right]
+
+    def _bind_spans(self, left: str, right: str, path: str, *, weak: bool) -> None:
+        """Bind the ids of two texts that say the same between them; nothing where one spells a placeholder for an id that the other has."""
+        spans, others = self._spans(left), self._spans(right)
+        if [span.role.kind for span in spans] == [other.role.kind for other in others]:
+            for span, other in zip(spans, others, strict=True):
+                self._bind(span.role, left[span.start : span.end], right[other.start : other.end], path, weak=weak)
+
+    def _numberless(self, text: str) -> str:
+        return _DIGITS.sub("0", self._blank(text))
 
     def _bind(self, role: Role, left: str, right: str, path: str, *, weak: bool) -> None:
         if role.kind not in ID_KINDS and not (role.kind == "timestamp" and role.format.startswith(_PRECISE)):
@@ -146,9 +187,6 @@ class _Walker:
             self.value(left[left_keys[one]], right[right_keys[two]], child(path, left_keys[one]), weak=weak or loose)
 
     def _lists(self, left: list[Value], right: list[Value], path: str, *, weak: bool) -> None:
-        if len(left) == 1 and len(right) == 1:
-            self.value(left[0], right[0], child(path, 0), weak=weak)
-            return
         for one, two, loose in self._pair(left, right):
             self.value(left[one], right[two], child(path, one), weak=weak or loose)
 
@@ -171,12 +209,14 @@ class _Walker:
             (lambda item: self._canon(item, back=False), lambda item: self._canon(item, back=True)),
             (lambda item: self._canon(item, back=False, numbers=False), lambda item: self._canon(item, back=True, numbers=False)),
             (self._name_left, self._name_right),
+            (lambda item: _numberless(self._name_left(item)), lambda item: _numberless(self._name_right(item))),
         )
-        for key_left, key_right in passes:
+        for number, (key_left, key_right) in enumerate(passes):
             if not rest_left or not rest_right:
                 break
             found = self._groups([left[index] for index in rest_left], [right[index] for index in rest_right], key_left, key_right)
-            pairs.extend((rest_left[one], rest_right[two], loose) for one, two, loose in found)
+            lenient = number == len(passes) - 1
+            pairs.extend((rest_left[one], rest_right[two], loose or lenient) for one, two, loose in found)
             done_left = {rest_left[one] for one, _, _ in found}
             done_right = {rest_right[two] for _, two, _ in found}
             rest_left = [index for index in rest_left if index not in done_left]
@@ -222,15 +262,15 @@ class _Walker:
     def _key_right(self, key: str) -> Hashable:
         return self._text_key(key, back=True)
 
-    def _name_left(self, item: Value) -> Hashable:
+    def _name_left(self, item: Value) -> _Name | None:
         return None if self._own_id_left(item) is not None else self._name(item)
 
-    def _name_right(self, item: Value) -> Hashable:
+    def _name_right(self, item: Value) -> _Name | None:
         own = _own_id(item)
         known = own is not None and (own in self._chosen or self._bindings.recorded_for(own) is not None)
         return None if known else self._name(item)
 
-    def _name(self, item: Value) -> Hashable:
+    def _name(self, item: Value) -> _Name | None:
         if not isinstance(item, dict):
             return None
         said = tuple((key, self._blank(text)) for key in _NAMES if isinstance(text := item.get(key), str))
@@ -300,6 +340,10 @@ class _Walker:
             parts.append(f"{text[at : span.start]}<{span.role.kind}>")
             at = span.end
         return "".join(parts) + text[at:]
+
+
+def _numberless(name: _Name | None) -> Hashable:
+    return None if name is None else (name[0], tuple((key, _DIGITS.sub("0", text)) for key, text in name[1]))
 
 
 def _own_id(item: Value) -> str | None:

@@ -76,8 +76,37 @@ def test_keys_texts_and_json_in_strings() -> None:
     """Ids are learned from object keys, from texts that are equal but for them, and from JSON held in strings."""
     assert bound({f"GET /api/memory/{R1}": 4}, {f"GET /api/memory/{O1}": 5}) == {R1: O1}
     assert bound({"inject": f"# Seen {R1}\n2026-11-23"}, {"inject": f"# Seen {O1}\n2026-12-24"}) == {R1: O1}
-    assert bound({"inject": f"Seen {R1} 5m ago"}, {"inject": f"Seen {O1} 7m ago"}) == {}
     assert bound({"text": json.dumps({"id": R1})}, {"text": json.dumps({"id": O1})}) == {R1: O1}
+
+
+def test_lines_of_markdown() -> None:
+    """Lines that say the same teach, whatever else the text holds; those that differ in numbers teach weakly, others nothing."""
+    left = f"# Notes\n\n- [a]({R1}.md)\n- seen {R2} 5m ago\n- gone {R3}\n"
+    right = f"# Notes\n- new {O3}\n- seen {O2} 17m ago\n- [a]({O1}.md)\n"
+    bindings = Bindings()
+    learn(answer(left.encode(), b"text/markdown"), answer(right.encode(), b"text/markdown"), bindings, 1)
+    assert [(one.recorded, one.observed, one.path) for one in bindings.records()] == [(R1, O1, "$"), (R2, O2, "$ (by order)")]
+
+
+def test_single_items_that_say_different_things_teach_nothing() -> None:
+    """The only item of a list stands for the only one of the other list if they say the same, not because they are alone."""
+    assert bound({"results": [{"id": R1, "content": "one"}]}, {"results": [{"id": O1, "content": "two"}]}) == {}
+    assert bound({"results": [{"id": R1, "content": "one", "n": 1}]}, {"results": [{"id": O1, "content": "one", "n": 2}]}) == {R1: O1}
+    assert bound({"results": [{"id": R1, "n": True}]}, {"results": [{"id": O1, "n": False}]}) == {R1: O1}
+
+
+def test_equal_bytes_are_not_parsed() -> None:
+    """Ids in answers that are the same byte for byte stand for themselves; of very big ones that is said once."""
+    assert bound({"id": R1}, {"id": R1}) == {R1: R1}
+    body = b'{"id":"%s","x":"%s"}' % (R1.encode(), b"x" * 1_000_001)
+    bindings = Bindings()
+    assert learn(answer(body), answer(body), bindings, 9) == []
+    assert bindings.unchanged == {9}
+
+
+def test_placeholders_spelt_in_the_text_break_nothing() -> None:
+    """A text that says `<uuid>` where the other has one is no pair."""
+    assert bound({"a": f"<uuid> {R1}"}, {"a": f"{O1} {O2}"}) == {}
 
 
 def test_times_and_composed_ids() -> None:
