@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.archive import Archive
-from replay.model import Attachment, EndReason, Exchange, Gap, GapReason, Response, WorkspaceChange
+from replay.model import Attachment, EndReason, Exchange, Gap, GapReason, Response
 from replay.plan import Plan, Stretch
 from replay.play import Job
 from replay.redact import is_placeholder
@@ -72,6 +72,8 @@ class Forecast:
     limited: int
     """So many recorded answers were a limit of rate (429)."""
     layings: Mapping[str, int]
+    unlaid: Mapping[str, int]
+    """Recorded changes of files that are not laid, by why."""
     provider_calls: Mapping[str, int]
     """Calls that the recorded daemon made, by lane: answered from the recording."""
     credentials: Mapping[str, int]
@@ -102,7 +104,8 @@ class Forecast:
         )
         if self.limited:
             lines.append(f"{self.limited:,} recorded answers are a limit of rate (429), which depends on pace")
-        for what, counts in (("lays", self.layings), ("serves", self.provider_calls), ("makes again", self.credentials)):
+        said = {"lays": self.layings, "does not lay": self.unlaid, "serves": self.provider_calls, "makes again": self.credentials}
+        for what, counts in said.items():
             if counts:
                 lines.append(f"{what}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
         lines.append(
@@ -139,7 +142,8 @@ def forecast(recorded: Archive, planned: Plan, stretch: Stretch, *, workers: Seq
         pauses_s=sum(step.pause_s for step in settling),
         workers=tuple(workers),
         limited=sum(isinstance(step.exchange.outcome, Response) and step.exchange.outcome.status == _TOO_MANY for step in steps),
-        layings=_layings(recorded, stretch),
+        layings=_layings(planned),
+        unlaid={each.why: each.count for each in planned.unlaid},
         provider_calls=Counter(
             exchange.lane for exchange in exchanges.values() if exchange.lane != "daemon" and stretch.holds(exchange.opened_event)
         ),
@@ -215,17 +219,10 @@ def _routes_line(what: str, name: str, routes: Mapping[str, int]) -> str:
     return f"    {what} {name}, {sum(routes.values()):,}: {listed}"
 
 
-def _layings(recorded: Archive, stretch: Stretch) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for record in recorded.records():
-        match record:
-            case WorkspaceChange() if stretch.holds(record.event):
-                counts["changes of the workspace's files that were recorded"] += 1
-            case Attachment() if stretch.holds(record.event):
-                counts["files that requests name"] += 1
-            case _:
-                pass
-    return counts
+def _layings(planned: Plan) -> Counter[str]:
+    return Counter(
+        "files that requests name" if isinstance(laying.record, Attachment) else "changes of the workspace's files" for laying in planned.layings
+    )
 
 
 def _credentials(exchanges: Sequence[Exchange]) -> Counter[str]:

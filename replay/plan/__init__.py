@@ -5,8 +5,9 @@ What is replayed, in which order, and what has to be known first. Knows no socke
 """
 
 from replay.plan.births import Births, ids_of_request
+from replay.plan.loopbacks import find_loopbacks
 from replay.plan.planning import Plan, make_plan, plan
-from replay.plan.scope import Dependence, Stretch, depend, find_stretch, keys_of, known_before
+from replay.plan.scope import Dependence, Stretch, depend, find_stretch, keys_of, known_before, lasting_ids
 from replay.plan.steps import Laying, Need, Step, Unlaid
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "Stretch",
     "Unlaid",
     "depend",
+    "find_loopbacks",
     "find_stretch",
     "ids_of_request",
     "keys_of",
     "known_before",
+    "lasting_ids",
     "make_plan",
     "plan",
 ]

@@ -151,7 +151,7 @@ def make_plan(
     kept = [exchange for exchange in ordered if exchange.id not in left_out]
     ends = sorted(kept, key=lambda exchange: exchange.ended_event)
     layings, unlaid = find_layings(
-        changes,
+        changes if wanted is None else [change for change in changes if isinstance(change, Attachment) or wanted.lays(change.path)],
         [writing for exchange in own for writing in [writing_of(exchange, routes[exchange.id].name)] if writing is not None],
         Starts(
             [exchange.opened_event for exchange in kept],

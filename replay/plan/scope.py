@@ -223,7 +223,7 @@ def depend(
     if stretch.gap(target) is not None:
         raise UsageError(f"exchange {only} lies outside of the stretch that was asked for (opened at event {target.opened_event})")
     opened = {exchange.id: exchange.opened_event for exchange in ordered}
-    ids = {exchange.id: _lasting_ids(exchange.request) for exchange in ordered}
+    ids = {exchange.id: lasting_ids(exchange.request) for exchange in ordered}
     writes: list[int] = []
     by_id: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for exchange in ordered:
@@ -261,7 +261,7 @@ def depend(
     )
 
 
-def _lasting_ids(request: Request) -> tuple[str, ...]:
+def lasting_ids(request: Request) -> tuple[str, ...]:
     """Give a request's ids, without times and without what proves who asks: many share that, and nothing hangs on it."""
     return tuple(word for word in ids_of_request(request) if (role := classify(word)) is not None and role.kind not in _UNNAMING)
 
@@ -275,4 +275,4 @@ def _shown(word: str) -> str:
     return f"{kind} {word}" if kind not in {"bearer", "api-key"} else f"a {kind}"
 
 
-__all__ = ["Dependence", "Key", "Stretch", "depend", "find_cut", "find_stretch", "keys_of", "known_before", "number_of"]
+__all__ = ["Dependence", "Key", "Stretch", "depend", "find_cut", "find_stretch", "keys_of", "known_before", "lasting_ids", "number_of"]
