@@ -1,6 +1,7 @@
 """A small daemon on a real socket, and recordings made by hand."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from replay.archive import Archive, ArchiveWriter, read
-from replay.model import Chunk, Chunks, Connection, Ended, EndReason, NoResponse, Opened, Outcome, Request, Response
+from replay.model import Attachment, Chunk, Chunks, Connection, EndReason, Ended, NoResponse, Opened, Outcome, Request, Response, WorkspaceChange
 from replay.play import CellFacts, Drained, Job, Played, play
 
 type Handler = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
@@ -149,6 +150,17 @@ class Tape:
         """Record a whole exchange with a JSON answer."""
         self.open(number, method, target, body, **options)
         self.end(number, response(answer, status))
+
+    def change(self, path: str, content: bytes | None, **more: Any) -> None:
+        """Let a file of the workspace change, or go."""
+        event, gone = self.tick(), content is None
+        digest = None if content is None else hashlib.sha256(content).hexdigest()
+        self._writer.append(WorkspaceChange(event, self.at, path, digest, content, **{"modified_at": None if gone else self.at, **more}))
+
+    def attach(self, number: int, path: str, content: bytes | None, note: str = "") -> None:
+        """Find a file that a request named, when its exchange has ended."""
+        digest = None if content is None else hashlib.sha256(content).hexdigest()
+        self._writer.append(Attachment(self.tick(), number, path, digest, content, note=note))
 
     def pause(self, seconds: float) -> None:
         """Let nothing happen."""
