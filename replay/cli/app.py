@@ -161,7 +161,9 @@ def replay(
     state: Annotated[Path | None, typer.Option("--state", help="Start from this workspace (directory or tar), not from the snapshot.")] = None,
     pace: Annotated[str, typer.Option("--pace", help="asap, recorded, or a factor such as 2 for twice as fast.")] = "asap",
     only: Annotated[int | None, typer.Option("--only", help="One exchange with all it depends on.")] = None,
-    start: Annotated[int | None, typer.Option("--from", help="Start from this snapshot's number; `inspect` shows them.", metavar="SNAPSHOT")] = None,
+    start: Annotated[
+        int | None, typer.Option("--from", help="Start from this snapshot's number; `inspect` shows them.", metavar="SNAPSHOT")
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", help="End before this event number, or `snapshot N`.", metavar="EVENT")] = None,
     allow: Annotated[list[str] | None, typer.Option("--allow", help="A replay class or route that acts outside, or all; repeatable.")] = None,
     cell: Annotated[str, typer.Option("--cell", help="auto, namespace or mapped.")] = "auto",

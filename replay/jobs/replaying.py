@@ -15,28 +15,26 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from replay.archive import Archive, Keyring, Limits, extract, narrowed, public_keys, read
+from replay.archive import Archive, Keyring, narrowed, public_keys, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, started_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
 from replay.jobs.foretelling import explain, foretell, lay_out
 from replay.jobs.judging import readers_of
-from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.jobs.outbox import open_outbox
 from replay.jobs.resuming import make_room
 from replay.jobs.scratch import Scratch, open_scratch, remove_abandoned
 from replay.jobs.standing import standing, tell
 from replay.jobs.stretching import Remembered, find_remembered
-from replay.model import DaemonError, GapReason, ParityError, UsageError
+from replay.model import DaemonError, ParityError, UsageError
 from replay.plan import Stretch, find_stretch
 from replay.redact import Redactor
-from replay.report import visible
 from replay.routes import REPLAY_CLASSES, by_name
 
 type Progress = Callable[[str, int, int], None]
@@ -110,7 +108,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     if order.only is not None and all(exchange.id != order.only for exchange in recorded.exchanges()):
         raise UsageError(f"--only: no exchange {order.only} in {order.archive}; `signet-parity inspect` lists them")
     if order.dry_run:
-        return Replayed(foretell(recorded, order, stretch), 0)
+        return Replayed(_foretell(recorded, order, stretch), 0)
     spec = None if order.daemon is None else load_daemon(order.daemon, extra_arguments=order.extra_arguments)
     room = make_room(recorded, order.observed, _ordered(order, spec), resume=order.resume, keys=order.keys)
     if room.complete:
@@ -120,8 +118,9 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         if spec is None:
             replayed = _on_target(recorded, order, stretch)
         else:
+            progress("laying out the state", 0, 1)
             with open_scratch(order.scratch, private=any(public_keys(recorded))) as scratch:
-                replayed = _in_cell(recorded, order, stretch, spec, scratch, progress)
+                replayed = _in_cell(recorded, order, stretch, spec, scratch)
     except ParityError as error:
         stands = standing(order.observed, order.keys) if isinstance(error, DaemonError) else ""
         raise type(error)("\n".join(filter(None, (str(error), stands, room.text)))) from error
@@ -173,8 +172,25 @@ def _pace(text: str) -> str | float:
     raise UsageError(f"--pace {text}: must be asap, recorded, or a factor above 0")
 
 
-def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec, scratch: Scratch, progress: Progress) -> Replayed:
-    progress("laying out the state", 0, 1)
+def _foretell(recorded: Archive, order: Order, stretch: Stretch) -> str:
+    workers: tuple[str, ...] = ()
+    if order.daemon is not None:
+        with suppress(UsageError):  # what it needs to be started is not there yet; a dry run starts nothing
+            workers = tuple(drained.worker for drained in load_daemon(order.daemon).drained)
+    return foretell(
+        recorded,
+        order.state,
+        stretch,
+        allow=frozenset(order.allow),
+        only=order.only,
+        pace=_pace(order.pace),
+        workers=workers,
+        reads_only=order.target is not None and not order.writes,
+        as_json=order.as_json,
+    )
+
+
+def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec, scratch: Scratch) -> Replayed:
     state, dropped = lay_out(recorded, order.state, stretch, scratch.path)
     remembered = find_remembered(recorded, stretch, state)
     # The player writes beside the cell and the archive moves afterwards: its destination may be a place that no cell should write to.
@@ -214,7 +230,9 @@ def _on_target(recorded: Archive, order: Order, stretch: Stretch) -> Replayed:
         open_outbox(order.observed, hidden=(), scratch=Path(folder)) as outbox,
     ):
         facts = Path(folder) / "facts.json"
-        job = json.dumps({**_job(recorded, order, stretch, Remembered(), None), "observed": str(outbox.written), "reads_only": not target.writes}).encode()
+        job = json.dumps(
+            {**_job(recorded, order, stretch, Remembered(), None), "observed": str(outbox.written), "reads_only": not target.writes}
+        ).encode()
         told = {
             "kind": "url",
             "host": target.host,
