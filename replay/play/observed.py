@@ -6,24 +6,20 @@ from typing import Final
 
 from replay.archive import ArchiveWriter
 from replay.model import (
-    Attachment,
-    Binding,
     Chunk,
     Chunks,
     Connection,
-    DaemonRecord,
     Ended,
     EndReason,
     Gap,
     GapReason,
     Opened,
     Outcome,
+    Record,
     Request,
     Response,
-    Statistics,
-    Wait,
-    WorkspaceChange,
 )
+from replay.play.order import Marks
 
 _CHUNKS_MAX: Final = 32
 
@@ -31,15 +27,42 @@ _CHUNKS_MAX: Final = 32
 class Observation:
     """One exchange while it is being observed."""
 
-    def __init__(self, observed: "Observed", exchange: int, request: Request) -> None:
+    __slots__ = (
+        "_at",
+        "_chunks",
+        "_connection",
+        "_ended_at",
+        "_ended_event",
+        "_event",
+        "_exchange",
+        "_observed",
+        "_request",
+        "first_byte_at",
+        "headers_event",
+        "request_ended_at",
+        "streamed",
+    )
+
+    def __init__(self, observed: "Observed", exchange: int, at: float, request: Request, connection: Connection) -> None:
         self._observed = observed
         self._exchange = exchange
+        self._event = observed.next_event()
+        self._at = at
         self._request = request
+        self._connection = connection
         self._chunks: list[Chunk] = []
+        self._ended_event = 0
+        self._ended_at = 0.0
         self.headers_event: int | None = None
         self.first_byte_at: float | None = None
         self.request_ended_at: float | None = None
         self.streamed = False
+
+    def open(self) -> None:
+        """Write the head of the request."""
+        request = self._request
+        head = Request(request.method, request.target, request.version, request.headers)
+        self._observed.append(Opened(self._exchange, self._event, self._at, self._connection, head))
 
     def head(self, at: float, *, streamed: bool) -> None:
         """Note that the head came."""
@@ -49,10 +72,7 @@ class Observation:
             self.first_byte_at = at
 
     def body(self, at: float, data: bytes) -> None:
-        """Note a piece of the body; that of a whole answer comes with its end."""
-        self._observed.tick()
-        if not self.streamed:
-            return
+        """Note a piece of a stream's body."""
         self._chunks.append(Chunk(self._observed.next_event(), at, data))
         if len(self._chunks) >= _CHUNKS_MAX:
             self._flush()
@@ -62,15 +82,20 @@ class Observation:
         self.headers_event = None
         self.first_byte_at = None
 
-    def end(self, at: float, end: EndReason, outcome: Outcome, *, note: str, server: str | None) -> None:
+    def note_end(self, at: float) -> None:
+        """Note that the end came."""
+        self._ended_event = self._observed.next_event()
+        self._ended_at = at
+
+    def end(self, end: EndReason, outcome: Outcome, *, note: str, server: str | None) -> None:
         """Write the rest; a stream's body is in its chunks already."""
         self._flush()
         if self.streamed and isinstance(outcome, Response):
             outcome = replace(outcome, body=None)
         record = Ended(
             exchange=self._exchange,
-            event=self._observed.next_event(),
-            at=at,
+            event=self._ended_event,
+            at=self._ended_at,
             end=end,
             outcome=outcome,
             request_body=self._request.body,
@@ -98,8 +123,8 @@ class Observed:
         self._writer = writer
         self._clock = clock
         self._event = 0
-        self.ended: set[int] = set()
-        self.gaps: set[int] = set()
+        self.ended = Marks()
+        self.gaps = Marks()
 
     def next_event(self) -> int:
         """Give the next event number."""
@@ -110,15 +135,13 @@ class Observed:
         """Let what is old enough reach the disk."""
         self._writer.tick()
 
-    def append(self, record: Chunks | Ended | Opened | Binding | Wait | DaemonRecord | Statistics | WorkspaceChange | Attachment) -> None:
+    def append(self, record: Record) -> None:
         """Write a record."""
         self._writer.append(record)
 
     def open(self, exchange: int, at: float, request: Request, connection: Connection) -> Observation:
-        """Write the head of a request that is about to be sent."""
-        head = Request(request.method, request.target, request.version, request.headers)
-        self.append(Opened(exchange, self.next_event(), at, connection, head))
-        return Observation(self, exchange, request)
+        """Begin to observe a request that is about to be sent; its head is written by `Observation.open`, once it is on its way."""
+        return Observation(self, exchange, at, request, connection)
 
     def gap(self, reason: GapReason, exchange: int, detail: str) -> None:
         """Write that a planned exchange is not there."""
