@@ -1,0 +1,100 @@
+"""All lanes of one replay: built from the recording, served from before the daemon starts until the replay is over."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Self
+
+from replay.archive import Archive
+from replay.daemon.lanes import Lane
+from replay.identity import Bindings
+from replay.model import DaemonError
+from replay.play.observed import Observed
+from replay.play.providing.answering import Answering, Given
+from replay.play.providing.asks import Ask
+from replay.play.providing.log import Log
+from replay.play.providing.plain import Present
+from replay.play.providing.recorded import lane_exchanges
+from replay.play.providing.serving import Server
+from replay.play.providing.store import Store
+
+
+class Provider:
+    """
+    Stands in for what the recorded daemon asked. An asynchronous context manager: within it, its lanes are served.
+
+    It knows the replay's bindings, so the player that it serves beside must learn into the same.
+    """
+
+    def __init__(
+        self,
+        recorded: Archive,
+        lanes: Sequence[Lane],
+        bindings: Bindings,
+        *,
+        clock: Callable[[], float],
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Read the lanes of a recording; *secrets* are what clients send in the place of placeholders.
+
+        Raises: ArchiveError where a block is damaged.
+        """
+        self._lanes = tuple(lanes)
+        self._stores: dict[str, Store] = {}
+        self._servers: dict[str, Server] = {}
+        self._log = Log(clock)
+        for lane in lanes:
+            exchanges = list(lane_exchanges(recorded, lane.name))
+            times = [exchange.started_at for exchange in exchanges]
+            now = clock()
+            present = Present.of((min(times, default=now), max(times, default=now)), now)
+            store = self._stores[lane.name] = Store(present).fill(exchanges)
+            answering = Answering(lane.name, store, present, bindings)
+            self._servers[lane.name] = Server(answering, partial(self._note, lane.name), secrets)
+
+    @property
+    def busy(self) -> int:
+        """How many requests are being answered just now."""
+        return sum(server.busy for server in self._servers.values())
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was asked so far, by lane, stage and tier (`log.PREFIX`)."""
+        return self._log.counts
+
+    @property
+    def bytes_a_call(self) -> Mapping[str, float]:
+        """How much memory a recorded call of each lane takes."""
+        return {name: store.bytes_a_call for name, store in self._stores.items()}
+
+    def attach(self, observed: Observed) -> None:
+        """Write what is asked into an observed archive, also what was asked before."""
+        self._log.attach(observed)
+
+    def finish(self) -> None:
+        """Write the counts. What is asked afterwards is answered, and not counted."""
+        for name, store in self._stores.items():
+            unasked = Counter(stage for stage, _ in store.unasked())
+            self._log.close(name, store.calls(), unasked)
+        self._log.write_counts()
+
+    async def __aenter__(self) -> Self:
+        for lane in self._lanes:
+            for address in lane.addresses:
+                try:
+                    await self._servers[lane.name].listen(address.host, address.port)
+                except OSError as error:
+                    await self.__aexit__()
+                    raise DaemonError(
+                        f"lane {lane.name}: {address.host}:{address.port} can't be listened on: {error.strerror}. "
+                        "What listens there would be asked in its place: stop it, or use a namespace cell, which has all ports to itself."
+                    ) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for server in self._servers.values():
+            await server.close()
+
+    def _note(self, lane: str, ask: Ask, given: Given, *, left: bool) -> None:
+        self._log.note(lane, ask, given, left=left)
