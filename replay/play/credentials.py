@@ -17,7 +17,7 @@ import secrets
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from replay.content import Replace
 from replay.identity import Bindings, find
@@ -36,8 +36,8 @@ class Credentials:
     Puts one candidate's credentials in the place of the recorded ones.
 
     *secret* is the cell's signing key, *login* what its daemon takes, *keys* the recorded API keys from before the recording and those
-    that the cell's database knows in their place. *behind_s* says how far the daemon's clock is behind *clock*. *unguarded*: the daemon
-    checks nothing, so nothing is withheld.
+    that the cell's database knows in their place. *clock* is the daemon's; *shifted*: it runs at the recording's time, so tokens keep theirs.
+    *unguarded*: the daemon checks nothing, so nothing is withheld.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Credentials:
         *,
         secret: bytes | None,
         clock: Callable[[], float],
-        behind_s: float = 0.0,
+        shifted: bool = False,
         login: Login | None = None,
         keys: Mapping[str, str] | None = None,
         replacements: Mapping[str, str] | None = None,
@@ -57,7 +57,7 @@ class Credentials:
         self._bindings = bindings
         self._secret = secret
         self._clock = clock
-        self._behind_s = behind_s
+        self._shifted = shifted
         self._login = login
         self._keys = dict(keys or {})
         self._replaced = frozenset(replacements or {})
@@ -78,7 +78,7 @@ class Credentials:
             return None
         text = value.decode("latin-1")
         shown = words(text)
-        if not shown:
+        if not shown or not self._replaced.isdisjoint(shown):  # what the user named is put back as any other secret
             return None
         end = len(text)
         for word in reversed(shown):  # from behind: the scheme's name may stand in a credential
@@ -162,7 +162,7 @@ class Credentials:
         return f"{(tokens.api_key_prefix(sibling) if sibling else None) or prefix}_{stand_in(word[len(prefix) + 1 :])}"
 
     def _token(self, token: str, bound: str | None, exchange: Exchange, notes: list[str] | None) -> str:
-        now = self._clock() - self._behind_s
+        now = self._clock()
         if bound is not None:
             aged = self._aged(token, bound, exchange.started_at, now)
             self._count("credentials_given_by_the_candidate" if aged is None else "tokens_aged", notes)
@@ -182,7 +182,7 @@ class Credentials:
     def _offset_s(self, token: str, recorded_at: float, now: float) -> float:
         """Give by how much a token's times move: always as much, unless it would have ended where it had not, or the other way round."""
         found = tokens.claims(token) or {}
-        kept = self._moved_by.setdefault(token, 0.0 if self._behind_s else float(round(now - recorded_at)))
+        kept = self._moved_by.setdefault(token, 0.0 if self._shifted else float(round(now - recorded_at)))
         if has_ended(found, recorded_at) == has_ended(found, now - kept):
             return kept
         self._moved_by[token] = now - recorded_at
@@ -202,6 +202,13 @@ class Credentials:
     def _count(self, name: str, notes: list[str] | None) -> None:
         if notes is not None:
             self.counts[name] += 1
+
+
+def asks_for_nothing(configuration: Mapping[str, Any]) -> bool:
+    """Say whether a daemon with this `agent.yaml` checks no credentials; False where that is not known."""
+    settings = configuration.get("auth")
+    mode = settings.get("mode") if isinstance(settings, dict) else None
+    return bool(configuration) and mode not in {"team", "hybrid"}
 
 
 def stand_in(word: str) -> str:

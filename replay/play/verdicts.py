@@ -11,7 +11,7 @@ why, else it was the signature. A placeholder of the redaction keeps claims and 
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -145,8 +145,12 @@ class Verdicts:
                     seen.refused_at = at
 
 
-def survey(records: Iterable[Record]) -> Verdicts:
-    """Read the credentials of a recording from its records, once, with those exchanges in memory that are open."""
+def survey(records: Iterable[Record], also: Callable[[Opened, Ended], None]) -> Verdicts:
+    """
+    Read the credentials of a recording from its records, once, with the heads of those exchanges in memory that are open.
+
+    *also* gets every exchange of the daemon's own lane.
+    """
     found = Verdicts()
     heads: dict[int, tuple[Opened, tuple[str, ...]]] = {}
     for record in records:
@@ -158,6 +162,7 @@ def survey(records: Iterable[Record]) -> Verdicts:
             if head is None:
                 continue
             opened, shown = head
+            also(opened, record)
             if (opened.request.method, opened.request.target.partition(b"?")[0]) == LOGIN:
                 _take_login(found, opened.exchange, record)
             if isinstance(record.outcome, Response):

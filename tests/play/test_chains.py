@@ -13,7 +13,10 @@ import pytest
 from replay.identity import Bindings, learn
 from replay.model import Connection, EndReason, Exchange, Request, Response
 from replay.plan.births import Births
+from replay.play.credentials import Credentials
+from replay.play.dates import Dates
 from replay.play.rewriting import Rewriter
+from replay.play.verdicts import Verdicts
 
 _SECRET = "0123456789abcdefghijABCDEFGHIJ_-kKlLmMnNoO1"  # noqa: S105 - of no key
 _SESSION = "agent:alice:sess-alpha-0001"
@@ -443,6 +446,11 @@ _CHAINS = (
 )
 
 
+def _rewriter(bindings: Bindings) -> Rewriter:
+    credentials = Credentials(Verdicts(), bindings, secret=None, clock=lambda: 0.0)
+    return Rewriter(bindings, credentials=credentials, dates=Dates(bindings, clock=lambda: 0.0), replacements={})
+
+
 @pytest.mark.parametrize("chain", _CHAINS, ids=lambda chain: chain.name)
 def test_a_chain_is_kept(chain: Chain) -> None:
     """What an answer gave is what later requests name, byte for byte, and nothing else in them changes."""
@@ -452,7 +460,7 @@ def test_a_chain_is_kept(chain: Chain) -> None:
     for said, exchange in zip(chain.producers, told, strict=False):
         learn(said.response(0), said.response(1), bindings, exchange.id, chosen=chosen, request=exchange.request)
     assert bindings.contradictions == []
-    rewriter = Rewriter(bindings, auth_secret=None, offset_s=0.0, replacements={})
+    rewriter = _rewriter(bindings)
     for said, exchange in zip(chain.consumers, told[len(chain.producers) :], strict=True):
         sent = rewriter.rewrite(exchange).request
         wanted = said.request(1)
