@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from replay.daemon.keeper import kept
+from replay.daemon.lanes import Lane
 from replay.daemon.launch import ending
 from replay.daemon.layout import lay_out
 from replay.daemon.processes import read_tail
@@ -134,6 +135,7 @@ def started_cell(
     player_timeout_s: float | None = None,
     machine_id: str = "",
     held: Sequence[int] = (),
+    lanes: Sequence[Lane] = (),
 ) -> Iterator[StartedCell]:
     """
     Have a cell while the block lasts, as `run_cell` describes it; leaving the block early ends it.
@@ -160,6 +162,7 @@ def started_cell(
         visible=visible,
         writable=writable,
         machine_id=machine_id,
+        lanes=lanes,
     )
     orders = replace(orders, player_input_bytes=len(player_input))
     orders_file = directory / "orders.json"
@@ -189,6 +192,7 @@ def run_cell(
     player_input: bytes = b"",
     player_timeout_s: float | None = None,
     machine_id: str = "",
+    lanes: Sequence[Lane] = (),
 ) -> CellReport:
     """
     Start a daemon on a fresh copy of `state`, run `player` (with the path of the facts as its last argument), stop the daemon.
@@ -196,9 +200,10 @@ def run_cell(
     In a namespace cell the player sees the host's files read-only; `visible` names files or directories that lie in a place which the
     cell hides (`/tmp`, `/run`), `writable` those (existing directories) into which it writes. Everything else of this run goes to a
     new directory in `scratch`. There a daemon also finds `machine_id` as the machine's, where one is given: a snapshot's store of secrets is
-    sealed for one that exists nowhere else. What the player prints goes to standard error; `player_input` it reads on its standard input, and
-    it lies in no file. The new directory is private (0700) and holds the state in clear; it is the caller's to delete. Call it from a
-    thread that lives as long as the cell.
+    sealed for one that exists nowhere else. A player that serves `lanes` is started before the daemon: `lanes.json` beside the facts, which
+    are not there yet, tells it where; that it listens it says by a file `listening` there; then it waits for the facts. What the player
+    prints goes to standard error; `player_input` it reads on its standard input, and it lies in no file. The new directory is private (0700)
+    and holds the state in clear; it is the caller's to delete. Call it from a thread that lives as long as the cell.
 
     Raises: UsageError for a state that is no directory; DaemonError where the cell can't be made, a companion or the daemon dies at
     the start or is not ready in time (with the end of its log), or the player is not done in time. A daemon that dies under the
@@ -217,6 +222,7 @@ def run_cell(
         player_input=player_input,
         player_timeout_s=player_timeout_s,
         machine_id=machine_id,
+        lanes=lanes,
     ) as cell:
         return cell.wait()
 

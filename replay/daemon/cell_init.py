@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from replay.daemon import linux
 from replay.daemon.asking import listens
+from replay.daemon.lanes import LISTENING
 from replay.daemon.launch import ending, start_companions, start_daemon, wait_ready
 from replay.daemon.orders import Orders
 from replay.daemon.processes import Child, Children, Stopped
@@ -26,6 +27,10 @@ from replay.daemon.root import build_root
 from replay.model import DaemonError, DaemonRecord
 
 _STDIN: Final = 0
+_FACTS: Final = "facts.json"
+_PAUSE_S: Final = 0.02
+_LISTENS_S: Final = 600.0
+"""What a player gets to read the lanes of a recording."""
 _HASTE_S: Final = 1.0
 """What a daemon gets for its end when the cell itself was told to end."""
 _SEAL_S: Final = 6.0
@@ -106,27 +111,22 @@ class _Report:
 
 def _live(orders: Orders, children: Children, report: _Report, player_input: bytes) -> None:
     directory, start = Path(orders.directory), Path(orders.start_directory)
+    player = _start_listener(orders, children, player_input) if orders.player_first else None
     start_companions(children, orders.companions, environment=orders.environment, directory=start, logs=directory)
     started = time.monotonic()
     log = directory / "daemon.log"
     daemon = start_daemon(children, orders.name, orders.command, environment=orders.environment, directory=start, log=log)
     report.record("started", " ".join(orders.command))
-    player: Child | None = None
     try:
         reply = wait_ready(children, daemon, orders.host, orders.port, orders.ready)
         report.ready_s = time.monotonic() - started
         report.record("ready", f"after {report.ready_s:.3f} s")
         report.facts = _facts(orders, log, reply.fields().get("version"), report.notes)
-        facts = directory / "facts.json"
-        facts.write_text(json.dumps(report.facts, indent=2), encoding="utf-8")
-        player = children.start(
-            "player",
-            (*orders.player, str(facts)),
-            environment=orders.player_environment,
-            directory=directory,
-            log=None,
-            given=player_input,
-        )
+        facts = directory / _FACTS
+        draft = facts.with_suffix(".draft")  # a player that waits for them finds them whole
+        draft.write_text(json.dumps(report.facts, indent=2), encoding="utf-8")
+        draft.rename(facts)
+        player = player or _start_player(orders, children, player_input)
         report.player_exit = children.wait_for(player, orders.player_timeout_s)
         if report.player_exit is None:
             raise DaemonError(f"the player was not done within {orders.player_timeout_s:g} s and was ended.")
@@ -135,6 +135,29 @@ def _live(orders: Orders, children: Children, report: _Report, player_input: byt
             # It still runs where it took too long or the cell was told to end: what it observed is not to be lost with it.
             children.stop(player, _SEAL_S)
         _end(orders, daemon, children, report)
+
+
+def _start_player(orders: Orders, children: Children, player_input: bytes) -> Child:
+    directory = Path(orders.directory)
+    command = (*orders.player, str(directory / _FACTS))
+    return children.start("player", command, environment=orders.player_environment, directory=directory, log=None, given=player_input)
+
+
+def _start_listener(orders: Orders, children: Children, player_input: bytes) -> Child:
+    """
+    Start a player that serves lanes, and wait until it listens: a daemon may ask at once.
+
+    Raises: DaemonError where it ends before.
+    """
+    player = _start_player(orders, children, player_input)
+    until = time.monotonic() + _LISTENS_S
+    while not (Path(orders.directory) / LISTENING).exists():
+        children.wait(_PAUSE_S)
+        if player.exit_code is not None:
+            raise DaemonError(f"the player ended {ending(player.exit_code)} before it served the recorded lanes; what it says stands above.")
+        if time.monotonic() > until:
+            raise DaemonError(f"the player did not serve the recorded lanes within {_LISTENS_S:g} s: is the recording too big for this machine?")
+    return player
 
 
 def _end(orders: Orders, daemon: Child, children: Children, report: _Report) -> None:

@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 from replay.daemon import linux
 from replay.daemon.asking import free_port, listens
+from replay.daemon.lanes import LANES, Address, Lane, lane_values, write_lanes
 from replay.daemon.orders import Orders
 from replay.daemon.root import EMPTY, Placed
-from replay.daemon.spec import DaemonSpec, fill
+from replay.daemon.spec import Companion, DaemonSpec, fill
 from replay.model import DaemonError, UsageError
 from replay.workspace.tokens import make_auth_secret
 
@@ -37,11 +38,12 @@ def lay_out(
     visible: Sequence[Path],
     writable: Sequence[Path],
     machine_id: str = "",
+    lanes: Sequence[Lane] = (),
 ) -> Orders:
     """
     Fill a cell's directory and settle everything that its first process needs to know.
 
-    *machine_id* is the one that a daemon shall find in a namespace cell; empty: the host's.
+    *machine_id* is the one that a daemon shall find in a namespace cell; empty: the host's. *lanes* are those that the player serves.
 
     Raises: UsageError where a path of the description or of the caller is not there; DaemonError where a fixed port is taken.
     """
@@ -69,7 +71,12 @@ def lay_out(
             notes.append("mapped cell: the machine id is the host's, and a store of secrets that was sealed for the snapshot's stays closed")
         notes += [f"mapped cell: nothing is mounted at {target}" for target in unmounted]
     make_auth_secret(own_workspace / spec.auth_secret)
-    values = {"python": sys.executable, "workspace": workspace, "home": home, "host": spec.host, "port": str(port)}
+    served = _served(lanes, inside=inside)
+    companions, told = _companions(spec, lanes, served, inside=inside)
+    notes += told
+    if served:
+        write_lanes(served, directory / LANES)
+    values = {"python": sys.executable, "workspace": workspace, "home": home, "host": spec.host, "port": str(port), **lane_values(served)}
     environment = make_environment(spec, values, stand_ins=make_stand_ins(directory, spec.stand_ins))
     root = directory / "root"
     root.mkdir()
@@ -94,8 +101,9 @@ def lay_out(
                 command=tuple(fill(word, values) for word in each.command),
                 environment={name: fill(text, values) for name, text in each.environment.items()},
             )
-            for each in spec.companions
+            for each in companions
         ),
+        player_first=bool(served),
         player=tuple(player),
         player_environment=_player_environment(),
         player_timeout_s=player_timeout_s,
@@ -160,6 +168,39 @@ def _home(spec: DaemonSpec, directory: Path, *, inside: bool) -> tuple[str, Path
     own = directory / "home"
     own.mkdir(mode=0o700)
     return (spec.home if inside and spec.home is not None else str(own)), own
+
+
+def _served(lanes: Sequence[Lane], *, inside: bool) -> tuple[Lane, ...]:
+    """Give where lanes are served: at their recorded addresses, or, where those are the host's, each at a free port."""
+    if inside:
+        return tuple(lanes)
+    return tuple(Lane(lane.name, (Address("127.0.0.1", free_port("127.0.0.1")),)) for lane in lanes)
+
+
+def _companions(spec: DaemonSpec, lanes: Sequence[Lane], served: Sequence[Lane], *, inside: bool) -> tuple[list[Companion], list[str]]:
+    """Leave out the companions whose ports the player serves; gives the others, and what is to be said."""
+    texts = (*spec.environment.values(), *spec.command)
+    ports: dict[int, str] = {}
+    notes: list[str] = []
+    for lane, own in zip(lanes, served, strict=True):
+        at = " and ".join(address.url for address in own.addresses)
+        told = inside or any(f"{{lane:{lane.name}" in text for text in texts)
+        notes.append(f"lane {lane.name}: served out of the recording at {at}")
+        if told:
+            ports |= {address.port: lane.name for address in lane.addresses}
+        else:
+            recorded = lane.addresses[0].url
+            notes.append(
+                f"mapped cell: the daemon is not told so: it asks {recorded} of this host where that is what it is configured with. "
+                f"Put {{lane:{lane.name}|{recorded}}} into its description."
+            )
+    kept = []
+    for companion in spec.companions:
+        if companion.ready_port in ports:
+            notes.append(f"companion {companion.name}: not started: lane {ports[companion.ready_port]} is served in its place")
+        else:
+            kept.append(companion)
+    return kept, notes
 
 
 def _machine_id(directory: Path, machine_id: str) -> Placed:

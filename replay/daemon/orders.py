@@ -44,6 +44,8 @@ class Orders:
     host_namespaces: Mapping[str, str]
     player_input_bytes: int = 0
     """How much comes on standard input for the player, before anything is started; it is never in a file."""
+    player_first: bool = False
+    """Whether the player serves lanes, so that it must listen before the daemon starts."""
 
     def write(self, path: Path) -> None:
         """Write them as JSON."""

@@ -1,8 +1,9 @@
 """
 How a daemon is described: what to start, where its state lies, when it is ready, when it is quiet.
 
-Texts in a description may hold placeholders: `{python}` (the interpreter of this tool), `{workspace}`, `{home}`, `{host}`, `{port}`.
-They are filled when a cell is laid out, for only then are the paths known. Nothing goes through a shell.
+Texts in a description may hold placeholders: `{python}` (the interpreter of this tool), `{workspace}`, `{home}`, `{host}`, `{port}`,
+and `{lane:NAME|OTHERWISE}`: the URL at which a recorded lane is served, and what stands there where none is, such as
+`{lane:provider|http://127.0.0.1:11434}`. They are filled when a cell is laid out, for only then are the paths known. Nothing goes through a shell.
 """
 
 import re
@@ -15,7 +16,7 @@ from replay.model import UsageError
 STAND_INS: Final = ("claude", "codex", "op", "bw")
 """Programs that a daemon starts and that would act on the outside world."""
 PLACEHOLDERS: Final = ("python", "workspace", "home", "host", "port")
-_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+|lane:[^{}|]+)(?:\|([^{}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,19 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """
     Put values in the place of a text's placeholders.
 
-    Raises: UsageError on a name that is none of `PLACEHOLDERS`.
+    Raises: UsageError on a name that is none of `PLACEHOLDERS`, and on a lane that is not served and has no other value.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in PLACEHOLDERS:
+        if name.startswith("lane:"):
+            if name not in values and match[2] is None:
+                raise UsageError(
+                    f"daemon description: {match[0]} in {text!r}: no such lane is served. Write what is true then after a bar, as in "
+                    f"{{{name}|http://127.0.0.1:11434}}."
+                )
+            return values.get(name, match[2])
+        if name not in PLACEHOLDERS or match[2] is not None:
             known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
             raise UsageError(f"daemon description: {match[0]} in {text!r} is no placeholder. There are: {known}.")
         return values[name]
