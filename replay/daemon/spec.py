@@ -3,7 +3,8 @@ How a daemon is described: what to start, where its state lies, when it is ready
 
 Texts in a description may hold placeholders: `{python}` (the interpreter of this tool), `{workspace}`, `{home}`, `{host}`, `{port}`,
 and `{lane:NAME|OTHERWISE}`: the URL at which a recorded lane is served, and what stands there where none is, such as
-`{lane:provider|http://127.0.0.1:11434}`. They are filled when a cell is laid out, for only then are the paths known. Nothing goes through a shell.
+`{lane:provider|http://127.0.0.1:11434}`. They are filled when a cell is laid out, for only then are the paths known. Nothing goes
+through a shell.
 """
 
 import re
