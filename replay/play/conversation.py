@@ -3,8 +3,10 @@ One exchange, from its request to its end: send, receive, notice, leave, give up
 
 How this works
 --------------
-`begin` sends (the player awaits it in recorded order), `finish` reads the answer beside all others. An answer ends by itself, at its
-bound, or, where the recorded client left it, when all that ended before the leaving has ended here and the recorded events have come.
+No task stands behind an exchange: `begin` sends, and the connection's callbacks bring the answer, note when what came, and see its end. An
+answer ends by itself, at its bound, or, where the recorded client left it, when all that ended before the leaving has ended here and the
+recorded events have come (or a bound passed). Then `over` is called, once, and the player lets the conversation `conclude`: what was learned
+and has to be said is worked out there, after the clock was read, so that no other exchange's times suffer from it.
 A stream's head and events teach ids at once, for a later request may need them while the stream is open.
 
 A connection that served before may be closed by the daemon before the first byte of an answer: GET and HEAD are then sent once more over a
@@ -13,25 +15,27 @@ fresh one, and the note says so; for other methods the daemon may have acted, so
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from replay.content import Event, read_events
-from replay.identity import Bindings, learn, learn_pair
+from replay.identity import learn_pair
 from replay.model import STREAM_TYPES, Binding, EndReason, NoResponse, Outcome, Response
 from replay.plan import Step
+from replay.play.learning import Learning
 from replay.play.link import Link
 from replay.play.observed import Observation
 from replay.play.rewriting import Rewritten
-from replay.play.wire import AnswerReader, request_bytes
+from replay.play.wire import AnswerReader, NotHttpError, request_bytes
 
 LEFT: Final = frozenset({EndReason.CLIENT_LEFT, EndReason.PROXY_STOPPED, EndReason.TIMEOUT})
 """How a recorded exchange ended where its answer did not end by itself."""
 
+IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
 _EVENTS: Final = b"text/event-stream"
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +46,56 @@ class Bounds:
     stream_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a conversation needs of those around it, and whom it tells."""
+
+    learning: Learning
+    clock: Callable[[], float]
+    taught: Callable[[], None]
+    """An id was learned, or an answer's head came."""
+    heard: Callable[[], None]
+    """The daemon sent something."""
+    again: Callable[["Conversation"], None]
+    """Wants its request sent once more, over a fresh connection."""
+
+
 class Conversation:
     """Has one exchange with the daemon."""
 
-    def __init__(
-        self,
-        step: Step,
-        link: Link,
-        observation: Observation,
-        bindings: Bindings,
-        chosen: frozenset[str],
-        *,
-        clock: Callable[[], float],
-        taught: Callable[[], None],
-    ) -> None:
+    __slots__ = (
+        "_answer",
+        "_around",
+        "_bindings",
+        "_body",
+        "_bounds",
+        "_events",
+        "_has_events",
+        "_learning",
+        "_may_leave",
+        "_observation",
+        "_raw",
+        "_recorded_events",
+        "_rest",
+        "_timer",
+        "_trouble",
+        "begun",
+        "end",
+        "ended",
+        "ended_at",
+        "heard",
+        "last_byte_at",
+        "link",
+        "new",
+        "notes",
+        "outcome",
+        "over",
+        "retried",
+        "sent_at",
+        "step",
+    )
+
+    def __init__(self, step: Step, link: Link, observation: Observation, around: Around, bounds: Bounds) -> None:
         self.step = step
         self.notes: list[str] = []
         self.new: list[Binding] = []
@@ -64,119 +104,189 @@ class Conversation:
         self.retried = False
         self.begun = False
         """Whether the head of an answer has come."""
+        self.ended = False
+        """Whether nothing more is taken."""
+        self.sent_at = self.ended_at = 0.0
+        self.last_byte_at: float | None = None
+        self.heard = 0
+        """How much the daemon had sent, on all connections, when this was sent."""
         self.link = link
+        self.over: Callable[[Conversation], None] | None = None
+        """Called at the end, once."""
         self._observation = observation
-        self._bindings = bindings
-        self._chosen = chosen
-        self._clock = clock
-        self._taught = taught
+        self._bindings = around.learning.bindings
+        self._learning = around.learning
+        self._around = around
+        self._bounds = bounds
         self._answer = AnswerReader(step.exchange.request.method)
         self._body: list[bytes] = []
         self._raw = b""
         self._rest = b""
         self._events = 0
         self._has_events = False
-        self._moved = asyncio.Event()
+        self._trouble = ""
+        self._may_leave = False
         self._recorded_events = _recorded_events(step)
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the recorded client left the answer, so that it is left here too."""
+        return self.step.exchange.end in LEFT
+
+    @property
+    def any_byte(self) -> bool:
+        """Whether anything of an answer came."""
+        return self._answer.any_byte
 
     def begin(self, rewritten: Rewritten) -> None:
         """Send the request; the link must be ready."""
         self._raw = request_bytes(rewritten.request)
-        self.link.send(self._raw)
-        self._observation.request_ended_at = self._clock()
+        if not self.leaves:
+            self._timer = asyncio.get_running_loop().call_later(self._bounds.request_s, self._give_up)
+        self.link.send(self._raw, self)
+        self.sent_at = self._observation.request_ended_at = self._around.clock()
 
-    async def finish(self, bounds: Bounds, may_leave: Callable[[], Awaitable[None]]) -> None:
-        """
-        Receive the answer; afterwards `outcome`, `end`, `notes` and `new` say what came of it.
+    def resend(self) -> None:
+        """Send the same request once more; the link must be ready again."""
+        if not self.ended:
+            self.link.send(self._raw, self)
 
-        Raises:
-            RefusedError: nobody listens when the request is sent once more.
+    def leave(self) -> None:
+        """Say that all that ended before the leaving has ended here: the answer is left as soon as the recorded events are here."""
+        if self.ended:
+            return
+        self._may_leave = True
+        if self._has_all():
+            self._stop(EndReason.CLIENT_LEFT, "")
+        else:
+            self._timer = asyncio.get_running_loop().call_later(self._bounds.stream_s, self._leave_without)
 
-        """
-        left_here = self.step.exchange.end in LEFT
-        receiving = asyncio.ensure_future(self._receive())
-        leaving = asyncio.ensure_future(self._leave(may_leave, bounds.stream_s)) if left_here else None
-        try:
-            waiting = {receiving} if leaving is None else {receiving, leaving}
-            await asyncio.wait(waiting, timeout=None if left_here else bounds.request_s, return_when=asyncio.FIRST_COMPLETED)
-            if receiving.done():
-                trouble = receiving.result()
-                self.end = EndReason.COMPLETE if not trouble else EndReason.SERVER_CLOSED
-            elif leaving is not None:
-                leaving.result()
-                trouble, self.end = "left, as the recorded client did", EndReason.CLIENT_LEFT
-            else:
-                trouble, self.end = f"no end within {bounds.request_s:g} s", EndReason.TIMEOUT
-        finally:
-            for task in (receiving, leaving):
-                if task is not None and not task.done():
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
-        if self.end is not EndReason.COMPLETE:
-            await self.link.close()
-        if trouble and self.end is not EndReason.CLIENT_LEFT:
-            self.notes.append(trouble)
+    def stop(self, trouble: str) -> None:
+        """End it from outside, as if the daemon had closed it."""
+        if not self.ended:
+            self._stop(EndReason.SERVER_CLOSED, trouble)
+
+    def drop(self) -> None:
+        """End it from outside without a word: nothing comes of it any more."""
+        self.ended = True
+        self._cancel_timer()
+        self.link.close()
+
+    def conclude(self) -> None:
+        """Work out `outcome`, `notes` and `new` after the end."""
+        if self._trouble:
+            self.notes.append(self._trouble)
         if self._answer.interim:
             self.notes.append("before it: " + ", ".join(map(str, self._answer.interim)))
-        self.outcome = self._response() if self._answer.head_whole else NoResponse(trouble)
-        self._learn_whole()
+        if not self._answer.head_whole:
+            self.outcome = NoResponse(self._trouble or "left, as the recorded client did")
+            return
+        self.outcome = self._response()
+        said = len(self._bindings.contradictions)
+        self.new.extend(self._learning.whole(self.step.exchange, self.outcome))
+        if len(self._bindings.contradictions) > said:
+            fresh = self._bindings.contradictions[said:]
+            self.notes.append(f"{len(fresh)} ids contradict earlier ones, such as {fresh[0]}")
 
     def again(self) -> None:
         """Make ready to ask the same request once more."""
         self._answer = AnswerReader(self.step.exchange.request.method)
         self._observation.forget()
         self._body.clear()
+        self.ended, self.end, self._trouble = False, EndReason.COMPLETE, ""
 
     def write(self, *, server: str) -> None:
         """Write the end of the exchange to the observed archive."""
-        self._observation.end(self._clock(), self.end, self.outcome, note="; ".join(self.notes), server=server)
+        self._observation.end(self.end, self.outcome, note="; ".join(self.notes), server=server)
 
-    async def _receive(self) -> str:
-        trouble = await self.link.receive(self._answer, self._progress)
-        method = self.step.exchange.request.method
-        if trouble and not self._answer.any_byte and self.link.reused and method in _IDEMPOTENT:
+    # --- called by the connection ---
+
+    def take(self, data: bytes) -> None:
+        """Take a piece of the answer."""
+        self._around.heard()
+        try:
+            self._answer.feed(data)
+        except NotHttpError as error:
+            self._progress()
+            self._stop(EndReason.SERVER_CLOSED, f"what came is not HTTP: {error}")
+            return
+        self._progress()
+        if self._answer.whole:
+            self._stop(EndReason.COMPLETE, "")
+        elif self._may_leave and self._has_all():
+            self._stop(EndReason.CLIENT_LEFT, "")
+
+    def lose(self, why: str) -> None:
+        """Learn that the connection is gone."""
+        answer = self._answer
+        if not why and answer.end_of_stream():
+            self._stop(EndReason.COMPLETE, "")
+        elif not answer.any_byte and self.link.reused and not self.retried and self.step.exchange.request.method in IDEMPOTENT:
             self.retried = True
             self.notes.append("sent once more over a fresh connection: the daemon had closed the old one without an answer")
-            self._answer = AnswerReader(method)
-            await self.link.close()
-            await self.link.make_ready()
-            self.link.send(self._raw)
-            trouble = await self.link.receive(self._answer, self._progress)
-        return trouble
+            self.link.close()
+            self._around.again(self)
+        elif why:
+            self._stop(EndReason.SERVER_CLOSED, f"the connection broke {'in the middle of' if answer.any_byte else 'before'} the answer: {why}")
+        else:
+            where = "in the middle of its answer" if answer.any_byte else "before the first byte of an answer"
+            self._stop(EndReason.SERVER_CLOSED, f"the daemon closed the connection {where}")
 
-    async def _leave(self, may_leave: Callable[[], Awaitable[None]], bound_s: float) -> None:
-        await may_leave()
-        try:
-            async with asyncio.timeout(bound_s):
-                while not self._answer.head_whole or self._events < len(self._recorded_events):
-                    self._moved.clear()
-                    await self._moved.wait()
-        except TimeoutError:
-            if isinstance(self.step.exchange.outcome, Response):
-                self.notes.append(
-                    f"left after {bound_s:g} s with {self._events} of {len(self._recorded_events)} recorded events"
-                    if self._answer.head_whole
-                    else f"left after {bound_s:g} s without a head"
-                )
+    # --- how it ends ---
+
+    def _stop(self, end: EndReason, trouble: str) -> None:
+        self.ended = True
+        self._cancel_timer()
+        self.ended_at = self._around.clock()
+        self._observation.note_end(self.ended_at)
+        self.end, self._trouble = end, trouble
+        self.link.end(keeps_alive=end is EndReason.COMPLETE and self._answer.keeps_alive)
+        if self.over is not None:
+            self.over(self)
+
+    def _give_up(self) -> None:
+        self._stop(EndReason.TIMEOUT, f"no end within {self._bounds.request_s:g} s")
+
+    def _leave_without(self) -> None:
+        if isinstance(self.step.exchange.outcome, Response):
+            self.notes.append(
+                f"left after {self._bounds.stream_s:g} s with {self._events} of {len(self._recorded_events)} recorded events"
+                if self._answer.head_whole
+                else f"left after {self._bounds.stream_s:g} s without a head"
+            )
+        self._stop(EndReason.CLIENT_LEFT, "")
+
+    def _has_all(self) -> bool:
+        return self._answer.head_whole and self._events >= len(self._recorded_events)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- what comes ---
 
     def _progress(self) -> None:
-        answer, observation, now = self._answer, self._observation, self._clock()
-        if answer.any_byte and observation.first_byte_at is None:
+        answer, observation, now = self._answer, self._observation, self._around.clock()
+        if observation.first_byte_at is None and answer.any_byte:
             observation.first_byte_at = now
         if answer.head_whole and observation.headers_event is None:
-            media = next((value for name, value in answer.headers if name.lower() == b"content-type"), b"").lower()
+            media = answer.header(b"content-type").lower()
             observation.head(now, streamed=media.startswith(STREAM_TYPES))
             self._has_events = media.startswith(_EVENTS)
             self._learn_head()
             self.begun = True
-            self._taught()
+            if not answer.whole:
+                self._around.taught()
         data = answer.take()
         if data:
-            observation.body(now, data)
+            self.last_byte_at = now
+            if observation.streamed:
+                observation.body(now, data)
             self._body.append(data)
             if self._has_events:
                 self._read_events(data)
-        self._moved.set()
 
     def _read_events(self, data: bytes) -> None:
         searched = max(0, len(self._rest) - 3)
@@ -190,33 +300,23 @@ class Conversation:
                 recorded = self._recorded_events[self._events]
                 if recorded.name == event.name:
                     path = f"$.<sse>[{self._events}].data"
-                    self._keep(learn_pair(recorded.data, event.data, self._bindings, self.step.exchange.id, path=path, chosen=self._chosen))
+                    chosen = self._learning.chosen
+                    self._keep(learn_pair(recorded.data, event.data, self._bindings, self.step.exchange.id, path=path, chosen=chosen))
             self._events += 1
 
     def _learn_head(self) -> None:
-        recorded = self.step.exchange.outcome
-        if isinstance(recorded, Response):
-            empty = replace(self._response(), body=b"")
-            self._keep(learn(replace(recorded, body=b""), empty, self._bindings, self.step.exchange.id, chosen=self._chosen))
-
-    def _learn_whole(self) -> None:
-        recorded = self.step.exchange.outcome
-        if isinstance(recorded, Response) and isinstance(self.outcome, Response):
-            said = len(self._bindings.contradictions)
-            number, request = self.step.exchange.id, self.step.exchange.request
-            self._keep(learn(recorded, self.outcome, self._bindings, number, chosen=self._chosen, request=request))
-            fresh = self._bindings.contradictions[said:]
-            if fresh:
-                self.notes.append(f"{len(fresh)} ids contradict earlier ones, such as {fresh[0]}")
+        if not self._answer.whole:  # what is whole is learned as a whole
+            self._keep(self._learning.head(self.step.exchange, self._response()))
 
     def _keep(self, new: list[Binding]) -> None:
         if new:
             self.new.extend(new)
-            self._taught()
+            self._around.taught()
 
     def _response(self) -> Response:
-        answer = self._answer
-        return Response(answer.version, answer.status, answer.reason, tuple(answer.headers), b"".join(self._body), tuple(answer.trailers))
+        answer, body = self._answer, self._body
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        return Response(answer.version, answer.status, answer.reason, tuple(answer.headers), whole, tuple(answer.trailers))
 
 
 def _recorded_events(step: Step) -> tuple[Event, ...]:

@@ -41,18 +41,26 @@ class Job:
     request_bound_s: float = 30.0
     """How long an exchange may take; ten times its recorded duration where that is longer, up to the next."""
     request_bound_max_s: float = 90.0
+    hang_bound_s: float = 60.0
+    """How long the daemon may send nothing at all after a request met its bound, before it counts as hanging."""
     stream_bound_s: float = 5.0
     """How long a stream that the client left is kept open for events that do not come."""
-    settle_s: float = 0.5
+    settle_s: float = 0.1
     """How much of a recorded pause is waited beside the daemon's job tables after writes."""
     settle_outside_s: float = 5.0
-    """The same after requests that start work no job table shows."""
+    """The same after requests whose answers say that work goes on, where no job table and no poll shows how far it is."""
     poll_bound_s: float = 5.0
     """How long a poll is repeated until it is as far as the recorded one was."""
     ordered: Mapping[str, Any] = field(default_factory=dict)
     """What the replay was asked for, for the observed archive's facts."""
     replacements: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Placeholders of secrets in requests, and what to send in their place."""
+    login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """`username` and `password` that the daemon takes; empty where that is not known."""
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Recorded API keys from before the recording, and those that the daemon's database knows in their place."""
+    clock_behind_s: float = 0.0
+    """How far the daemon's clock is behind the host's; 0 where it is not shifted."""
     keys: Keyring = field(default_factory=Keyring, repr=False)
     """What opens the recording; in JSON as `Keyring.as_json` gives it."""
     recipients: tuple[bytes, ...] = ()
@@ -70,6 +78,22 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
+class Poller:
+    """A worker that looks for something to do by the clock."""
+
+    name: str
+    every_s: float
+    files: tuple[str, ...] = ()
+    """Patterns of the files of the workspace in which it looks for something new."""
+    files_except: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    """Names, templates or replay classes of requests that give it something to do."""
+    database: Path | None = None
+    sql: str = ""
+    """A number that changes once it ran; without it only its period tells."""
+
+
+@dataclass(frozen=True, slots=True)
 class CellFacts:
     """The cell, as the daemon room tells it."""
 
@@ -83,6 +107,7 @@ class CellFacts:
     log: Path | None
     told: Mapping[str, Any]
     """All that was told, for the observed archive."""
+    pollers: tuple[Poller, ...] = ()
 
 
 def read_job(path: Path) -> Job:
@@ -149,9 +174,22 @@ def read_facts(path: Path) -> CellFacts:
             ),
             log=None if told.get("log") is None else Path(told["log"]),
             told=told,
+            pollers=tuple(_poller(each, Path(workspace)) for each in told.get("pollers", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: these are no cell facts ({type(error).__name__}: {error})") from error
+
+
+def _poller(told: Mapping[str, Any], workspace: Path) -> Poller:
+    return Poller(
+        name=told["name"],
+        every_s=float(told["every_s"]),
+        files=tuple(told.get("files", ())),
+        files_except=tuple(told.get("files_except", ())),
+        routes=tuple(told.get("routes", ())),
+        database=workspace / told["database"] if told.get("database") else None,
+        sql=told.get("sql", ""),
+    )
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,37 +1,125 @@
-"""One connection to the daemon, for one recorded client connection."""
+"""
+Connections to the daemon: one for each recorded client connection, kept alive as that one was.
+
+How this works
+--------------
+A connection is a protocol of the event loop: what comes is handed to the `Taker` that asked in the callback that brought it, so that times
+are those of the arrival. A request is written to the socket at once (the loop would first run all else that is ready); only what the socket
+does not take goes the loop's way. Whether the daemon closed an idle connection is asked of the socket itself before it is used again.
+
+`Links` bounds how many idle connections are held: beyond that, the one that was idle longest is closed and made again when it is needed.
+"""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+import os
+import select
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, cast
 
-from replay.play.wire import AnswerReader, NotHttpError
-
-_PIECE_BYTES: Final = 256 * 1024
 _CONNECT_S: Final = 5.0
+_CLOSE_S: Final = 1.0
+_IDLE_MAX: Final = 256
 
 
 class RefusedError(Exception):
     """Nobody listens any more."""
 
 
+class Taker(Protocol):
+    """Who asked over a link, and takes what comes."""
+
+    def take(self, data: bytes) -> None:
+        """Take a piece of the answer."""
+
+    def lose(self, why: str) -> None:
+        """Learn that the connection is gone, and why in words; an empty text: the daemon closed it."""
+
+
+class _Wire(asyncio.Protocol):
+    """One connection, from its making to its end."""
+
+    def __init__(self, live: set["_Wire"], went: Callable[[], None]) -> None:
+        self._live = live
+        self._went = went
+        self._poll = select.poll()
+        self._descriptor = -1
+        self.taker: Taker | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether neither its end nor bytes that nobody asked for wait in it."""
+        return not self._transport.is_closing() and not self._poll.poll(0)
+
+    def write(self, raw: bytes) -> None:
+        """Send bytes at once, as many as go."""
+        try:
+            sent = os.write(self._descriptor, raw)
+        except OSError:  # full, or gone: the loop will say which
+            sent = 0
+        if sent < len(raw):
+            self._transport.write(raw[sent:])
+
+    def close(self) -> None:
+        """Close it, whatever it still had to send."""
+        self.taker = None
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    # --- called by the loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no class of asyncio
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._poll.register(self._descriptor, select.POLLIN)
+        self._live.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.taker is not None:
+            self.taker.take(data)
+        else:
+            self.close()  # bytes that nobody asked for: what came next would be taken for an answer
+
+    def eof_received(self) -> None:
+        self._lose("")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._live.discard(self)
+        self._lose("" if exc is None else str(exc))
+        if not self._live:
+            self._went()
+
+    def _lose(self, why: str) -> None:
+        taker, self.taker = self.taker, None
+        if taker is not None:
+            taker.lose(why)
+
+
 class Link:
     """
-    Asks over one connection, and makes a new one where the daemon closed the old one.
+    The connection that stands for one recorded client connection, made again where it is gone.
 
-    Not for use by two requests at once.
+    Not for use by two requests at once: who sends holds it until it is given back.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
+    def __init__(self, connect: Callable[[], Awaitable[_Wire]]) -> None:
+        self._connect = connect
+        self._wire: _Wire | None = None
         self.opened = 0
         """How many connections were made."""
-        self.busy = False
-        """Whether a request was sent and its answer is not over."""
         self.reused = False
         """Whether the last request went over a connection that had served one before."""
+        self.wants_fresh = False
+        """Whether the next request should go over a new connection."""
+        self.used_at: float | None = None
+        """When it was given back, on the monotonic clock."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request can be sent now."""
+        return self._wire is not None and self._wire.is_quiet
 
     async def make_ready(self) -> None:
         """
@@ -41,62 +129,85 @@ class Link:
             RefusedError: no connection could be made.
 
         """
-        await asyncio.sleep(0)  # lets an end of the stream that is already here be seen
-        if self._reader is None or self._reader.at_eof() or self._reader.exception() is not None:
-            await self.close()
-        self.reused = self._writer is not None
-        if self._writer is None:
-            await self._connect()
+        if not self.is_ready:
+            self.close()
+            self._wire = await self._connect()
+            self.opened += 1
 
-    def send(self, raw: bytes) -> None:
+    def send(self, raw: bytes, taker: Taker) -> None:
         """Send a request's bytes. The link must be ready."""
-        assert self._writer is not None
-        self.busy = True
-        self._writer.write(raw)
+        assert self._wire is not None
+        self._wire.taker = taker
+        self._wire.write(raw)
 
-    async def receive(self, answer: AnswerReader, progress: Callable[[], None]) -> str:
-        """
-        Read until the answer is whole; `progress` is called after each piece. Gives what went wrong, in words, or an empty text.
+    def end(self, *, keeps_alive: bool) -> None:
+        """Hand on nothing more; the connection stays where it can be used again."""
+        if not keeps_alive or self._wire is None:
+            self.close()
+        else:
+            self._wire.taker = None
+            self.reused = True
 
-        The connection is closed where it can't be used again.
-        """
-        assert self._reader is not None
-        trouble = ""
-        while not answer.whole:
-            try:
-                piece = await self._reader.read(_PIECE_BYTES)
-                if piece:
-                    answer.feed(piece)
-                elif not answer.end_of_stream():
-                    trouble = "the daemon closed the connection " + (
-                        "in the middle of its answer" if answer.any_byte else "before the first byte of an answer"
-                    )
-            except NotHttpError as error:
-                trouble = f"what came is not HTTP: {error}"
-            except OSError as error:
-                trouble = f"the connection broke {'in the middle of' if answer.any_byte else 'before'} the answer: {error}"
-            progress()
-            if trouble:
-                break
-        self.busy = False
-        if trouble or not answer.keeps_alive:
-            await self.close()
-        return trouble
+    def close(self) -> None:
+        """Close the connection; the next request makes a new one."""
+        wire, self._wire, self.reused = self._wire, None, False
+        if wire is not None:
+            wire.close()
+
+
+class Links:
+    """All connections of a replay."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._idle: dict[str, Link] = {}
+        self._busy: dict[str, Link] = {}
+        self._live: set[_Wire] = set()
+        self._none_live: asyncio.Future[None] | None = None
+        self.opened = 0
+        """How many connections were made."""
+        self.dropped = 0
+        """How many were closed while idle because there were so many."""
+
+    def take(self, client: str) -> Link:
+        """Give the link of a recorded client connection, to be held; a new one where that one is held."""
+        link = self._idle.pop(client, None)
+        if link is None:
+            link = Link(self._connect)
+        self._busy[client] = link
+        return link
+
+    def give_back(self, client: str, link: Link) -> None:
+        """Let others use a link; one that another replaced meanwhile is closed."""
+        link.used_at = time.monotonic()
+        if self._busy.get(client) is not link:
+            link.close()
+            return
+        del self._busy[client]
+        self._idle[client] = link
+        if len(self._idle) > _IDLE_MAX:
+            self._idle.pop(next(iter(self._idle))).close()
+            self.dropped += 1
 
     async def close(self) -> None:
-        """Close the connection; the next request makes a new one."""
-        writer, self._writer, self._reader = self._writer, None, None
-        self.busy = False
-        if writer is not None:
-            writer.close()
-            try:
-                await asyncio.wait_for(writer.wait_closed(), 1.0)
-            except (OSError, TimeoutError):
-                writer.transport.abort()
+        """Close all and wait, for a moment, until they are gone."""
+        for link in (*self._idle.values(), *self._busy.values()):
+            link.close()
+        if self._live:
+            self._none_live = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._none_live}, timeout=_CLOSE_S)
 
-    async def _connect(self) -> None:
+    def _went(self) -> None:
+        if self._none_live is not None and not self._none_live.done():
+            self._none_live.set_result(None)
+
+    async def _connect(self) -> _Wire:
+        loop = asyncio.get_running_loop()
         try:
-            self._reader, self._writer = await asyncio.wait_for(asyncio.open_connection(self._host, self._port, limit=_PIECE_BYTES), _CONNECT_S)
+            async with asyncio.timeout(_CONNECT_S):
+                _, wire = await loop.create_connection(lambda: _Wire(self._live, self._went), self._host, self._port)
         except (OSError, TimeoutError) as error:
             raise RefusedError(f"{self._host}:{self._port}: {error or 'no connection'}") from error
         self.opened += 1
+        return wire

@@ -92,10 +92,14 @@ class AnswerReader:
         self._pieces.clear()
         return data
 
+    def header(self, name: bytes) -> bytes:
+        """Give the first value of a header, named in lower case; empty where it is absent."""
+        return next((value for key, value in self.headers if key.lower() == name), b"")
+
     @property
     def keeps_alive(self) -> bool:
         """Whether the connection may be used again after this answer."""
-        said = self._header(b"connection").lower()
+        said = self.header(b"connection").lower()
         if self.version == b"HTTP/1.0":
             return b"keep-alive" in said and self._is_framed()
         return b"close" not in said and self._is_framed()
@@ -146,7 +150,4 @@ class AnswerReader:
 
     def _is_framed(self) -> bool:
         bodyless = self._is_head or self.status in _BODYLESS
-        return bodyless or bool(self._header(b"content-length")) or b"chunked" in self._header(b"transfer-encoding").lower()
-
-    def _header(self, name: bytes) -> bytes:
-        return next((value for key, value in self.headers if key.lower() == name), b"")
+        return bodyless or bool(self.header(b"content-length")) or b"chunked" in self.header(b"transfer-encoding").lower()
