@@ -4,7 +4,8 @@ Reads a daemon's description from TOML.
 The keys: `name`, `runtime`, `command` (a list; one that is wholly `${NAME}` may be several words), `environment` (a table), `pass` (names
 of host variables), `path`, `host_path`, `stand_ins`, `directory`, `workspace`, `host`, `port`, `home`, `ready` (`path`, `status`,
 `timeout_s`), `drained` (tables of `worker`, `database`, `sql`, `bound_s`), `mounts` (`source`, `target`, `copy`), `visible`, `companions`
-(`command`, `environment`, `ready_port`, `ready_path`, `timeout_s`), `auth_secret`, `stop_timeout_s`, `base`. What each means stands in
+(`command`, `environment`, `ready_port`, `ready_path`, `timeout_s`), `auth_secret`, `faketime`, `stop_timeout_s`,
+`base`. What each means stands in
 `spec`. `${NAME}`, `${NAME:-default}` and `${NAME:?message}` are host variables; placeholders such as `{port}` are filled later.
 
 Three things are settled here, so that a `DaemonSpec` stands by itself: `base` (another description that this one changes),
@@ -52,6 +53,7 @@ _TOP: Final[dict[str, tuple[type, ...]]] = {
     "visible": (list,),
     "companions": (list,),
     "auth_secret": (str,),
+    "faketime": (str,),
     "stop_timeout_s": (int, float),
 }
 _READY: Final[dict[str, tuple[type, ...]]] = {"path": (str,), "status": (int,), "timeout_s": (int, float)}
@@ -143,6 +145,8 @@ def _make_paths_whole(table: dict[str, Any], source: Source, host: Mapping[str, 
 
     for index, mount in enumerate(table.get("mounts", [])):
         mount["source"] = whole(mount["source"], ("mounts", index, "source"))
+    if "faketime" in table:
+        table["faketime"] = whole(table["faketime"], ("faketime",))
     for key in ("visible", "path"):
         if key in table:
             table[key] = [whole(each, (key,)) for each in table[key]]
@@ -211,6 +215,7 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
             for each in table.get("companions", [])
         ),
         auth_secret=table.get("auth_secret", ".daemon/auth-secret"),
+        faketime=table.get("faketime"),
         stop_timeout_s=float(table.get("stop_timeout_s", 20.0)),
     )
 

@@ -103,6 +103,8 @@ class DaemonSpec:
     companions: tuple[Companion, ...] = ()
     auth_secret: str = ".daemon/auth-secret"  # noqa: S105 - a file name, no secret
     """Relative to the workspace; a throw-away secret is written there."""
+    faketime: str | None = None
+    """Where libfaketime's library is, for a replay on the recording's clock; None: where distributions put it."""
     stop_timeout_s: float = 20.0
     """From SIGTERM to SIGKILL."""
 
