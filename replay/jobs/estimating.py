@@ -128,23 +128,23 @@ def forecast(recorded: Archive, planned: Plan, stretch: Stretch, *, workers: Seq
     settling = [step for step in steps if step.settles]
     return Forecast(
         planned=planned.planned,
-        send=Counter(step.route.replay_class for step in steps),
+        send=_count(step.route.replay_class for step in steps),
         sent_outside=_by_class(step.route for step in steps if step.route.replay_class in ACTS_OUTSIDE | {"unknown"}),
-        leave_out=Counter(str(gap.reason) for gap in gaps),
+        leave_out=_count(str(gap.reason) for gap in gaps),
         left_out_classes=_by_class(route_of(exchanges[gap.exchange].request) for gap in gaps if gap.exchange in exchanges and _is_unsafe(gap)),
         left_out=[
             (gap.exchange or 0, str(gap.reason), gap.detail)
             for gap in gaps
             if gap.reason is not GapReason.OUT_OF_SCOPE and not (_is_unsafe(gap) and gap.exchange in exchanges)
         ],
-        not_asked=Counter(gap.detail for gap in gaps if gap.reason is GapReason.OUT_OF_SCOPE),
+        not_asked=_count(gap.detail for gap in gaps if gap.reason is GapReason.OUT_OF_SCOPE),
         waits=len(settling),
         pauses_s=sum(step.pause_s for step in settling),
         workers=tuple(workers),
         limited=sum(isinstance(step.exchange.outcome, Response) and step.exchange.outcome.status == _TOO_MANY for step in steps),
         layings=_layings(planned),
         unlaid={each.why: each.count for each in planned.unlaid},
-        provider_calls=Counter(
+        provider_calls=_count(
             exchange.lane for exchange in exchanges.values() if exchange.lane != "daemon" and stretch.holds(exchange.opened_event)
         ),
         credentials=_credentials([step.exchange for step in steps]),
@@ -207,11 +207,15 @@ def _is_unsafe(gap: Gap) -> bool:
     return gap.reason is GapReason.UNSAFE
 
 
-def _by_class(routes: Iterable[Route]) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {}
+def _by_class(routes: Iterable[Route]) -> dict[str, dict[str, int]]:
+    found: dict[str, list[str]] = {}
     for route in routes:
-        found.setdefault(route.replay_class, Counter())[route.name] += 1
-    return found
+        found.setdefault(route.replay_class, []).append(route.name)
+    return {name: _count(members) for name, members in found.items()}
+
+
+def _count(words: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(words))
 
 
 def _routes_line(what: str, name: str, routes: Mapping[str, int]) -> str:
@@ -219,13 +223,13 @@ def _routes_line(what: str, name: str, routes: Mapping[str, int]) -> str:
     return f"    {what} {name}, {sum(routes.values()):,}: {listed}"
 
 
-def _layings(planned: Plan) -> Counter[str]:
-    return Counter(
+def _layings(planned: Plan) -> dict[str, int]:
+    return _count(
         "files that requests name" if isinstance(laying.record, Attachment) else "changes of the workspace's files" for laying in planned.layings
     )
 
 
-def _credentials(exchanges: Sequence[Exchange]) -> Counter[str]:
+def _credentials(exchanges: Sequence[Exchange]) -> dict[str, int]:
     """Count what is made again: tokens with claims that were taken, API keys by their placeholders; each once."""
     found: set[tuple[str, str]] = set()
     for exchange in exchanges:
@@ -239,7 +243,7 @@ def _credentials(exchanges: Sequence[Exchange]) -> Counter[str]:
                 found.add(("bearer tokens", value))
             elif value.startswith("sig_sk_"):
                 found.add(("API keys (by placeholder)" if is_placeholder(value.encode()) else "API keys", value))
-    return Counter(kind for kind, _ in found)
+    return _count(kind for kind, _ in found)
 
 
 __all__ = ["Duration", "Forecast", "estimate", "forecast"]

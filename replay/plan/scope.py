@@ -9,9 +9,10 @@ unless a request of the stretch names an id that it gave, since its later events
 stretch is as it was recorded, in the state, and so it counts as chosen: never bound, never rewritten, no orphan.
 
 *One exchange* depends on the answers that gave the ids it names, and on the writes before it that name the same ids, or the same key that a
-client chose (a session, a secret's or task's name, a path): those made the state of what it asks about. Each of these needs its ids in turn,
-and the writes of those ids before it. Keys are followed for the exchange itself alone, for a session's key would bring half the recording.
-What an answer depends on beside (a list, a search: all writes) can't be known by names; it is counted and said.
+client chose (a secret's or task's name, a path, and the session where a session is what it is about): those made the state of what it asks
+for. Each of these needs its ids in turn, and the writes of those ids before it; keys are followed for the exchange itself alone, for a
+session's key would bring half the recording. What an answer depends on beside (a list, a search: all writes) can't be known by names; it
+is counted and said.
 """
 
 from bisect import bisect_left
@@ -23,12 +24,13 @@ from typing import Final
 
 from replay.content import Value, parse
 from replay.identity import TIME_KINDS, classify
-from replay.model import Exchange, Gap, GapReason, Request, SnapshotRecord, UsageError
+from replay.model import Exchange, Gap, GapReason, Request, Response, SnapshotRecord, UsageError, is_stream
 from replay.plan.births import Births, ids_of_answer, ids_of_request
 from replay.routes import WRITES, Route
 
 _SESSIONS: Final = frozenset({"sessionkey", "session_key", "sessionid", "session_id"})
 _SESSION_HEADERS: Final = (b"x-signet-session-key", b"x-signet-session-id")
+_ABOUT_SESSIONS: Final = frozenset({"sessions", "hooks", "checkpoints", "mcp"})
 _NAMES: Final = frozenset({"name", "idempotencykey", "idempotency_key", "sourceid", "source_id"})
 _PATHS: Final = frozenset({"path", "file", "filepath", "file_path"})
 _KEY_CHARS_MAX: Final = 400
@@ -74,7 +76,8 @@ class Stretch:
 
     def is_cut(self, exchange: Exchange) -> bool:
         """Whether an exchange of the stretch is a stream that was still open at its end."""
-        return self.until is not None and exchange.streamed and exchange.ended_event >= self.until and self.holds(exchange.opened_event)
+        stream = isinstance(exchange.outcome, Response) and is_stream(exchange.outcome.headers)
+        return self.until is not None and stream and exchange.ended_event >= self.until and self.holds(exchange.opened_event)
 
 
 def find_stretch(snapshots: Sequence[SnapshotRecord], start: int | None, until: str | None) -> Stretch:
@@ -87,7 +90,7 @@ def find_stretch(snapshots: Sequence[SnapshotRecord], start: int | None, until: 
     """
     numbered = {number_of(record): (place, record) for place, record in enumerate(snapshots, 1)}
     there = ", ".join(f"{number} (events {record.event_before} to {record.event_after})" for number, (_, record) in sorted(numbered.items()))
-    holds = f"the recording holds {f'snapshot {there}' if there else 'none'}"
+    holds = f"the recording holds snapshots {there}" if there else "the recording holds none"
     stretch = Stretch()
     if start is not None:
         if start not in numbered:
@@ -151,7 +154,7 @@ def keys_of(request: Request, route: Route) -> frozenset[Key]:
     """Give the keys in a request that its client chose: sessions, paths, and the names of what the route is about."""
     segments = request.target.decode("latin-1").partition("?")[0].split("/")
     template = route.template.split("/")
-    family = next((part for part in template if part not in {"", "api", "memory"} and not part.startswith(":")), "")
+    family = _family(route)
     found: set[Key] = set()
     if len(segments) == len(template):
         for part, word in zip(template, segments, strict=True):
@@ -165,6 +168,11 @@ def keys_of(request: Request, route: Route) -> frozenset[Key]:
     if content.kind == "json":
         _add_keys(content.value, family, found)  # type: ignore[arg-type]  # by kind
     return frozenset(key for key in found if 0 < len(key[1]) <= _KEY_CHARS_MAX)
+
+
+def _family(route: Route) -> str:
+    """Give what a route is about: the first word of its template that says it."""
+    return next((part for part in route.template.split("/") if part not in {"", "api", "memory"} and not part.startswith(":")), "")
 
 
 def _add_keys(value: Value, family: str, found: set[Key]) -> None:
@@ -223,7 +231,9 @@ def depend(
     if stretch.gap(target) is not None:
         raise UsageError(f"exchange {only} lies outside of the stretch that was asked for (opened at event {target.opened_event})")
     opened = {exchange.id: exchange.opened_event for exchange in ordered}
-    ids = {exchange.id: lasting_ids(exchange.request) for exchange in ordered}
+    all_keys = {exchange.id: keys_of(exchange.request, routes[exchange.id]) for exchange in ordered}
+    sessions = {key for keys in all_keys.values() for family, key in keys if family == "session"}
+    ids = {exchange.id: tuple(word for word in lasting_ids(exchange.request) if word not in sessions) for exchange in ordered}
     writes: list[int] = []
     by_id: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for exchange in ordered:
@@ -233,13 +243,15 @@ def depend(
             writes.append(exchange.id)
             for word in ids[exchange.id]:
                 by_id[word].append((exchange.opened_event, exchange.id))
-    keys = keys_of(target.request, routes[only])
+    keys = all_keys[only]
+    if _family(routes[only]) not in _ABOUT_SESSIONS:
+        # Most requests say in whose session they are made; but for what is asked of a session nothing hangs on it.
+        keys = frozenset(key for key in keys if key[0] != "session")
     why: dict[int, str] = {}
     todo = [(only, "it was asked for")]
     earlier = [number for number in writes if opened[number] < target.opened_event]
-    by_number = {exchange.id: exchange for exchange in ordered}
     for number in earlier if keys else ():
-        for family, key in sorted(keys & keys_of(by_number[number].request, routes[number]))[:1]:
+        for family, key in sorted(keys & all_keys[number])[:1]:
             todo.append((number, f"writes {family or 'name'} {key}"))
     while todo:
         number, reason = todo.pop()
