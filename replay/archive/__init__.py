@@ -27,6 +27,7 @@ A gap of reason `not written` or `shed` accounts for as many event numbers as it
 one names is never given as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
 """
 
+from replay.archive.catalogue import Catalogue, Shelf
 from replay.archive.codec import UnwritableError
 from replay.archive.encryption import LockedError
 from replay.archive.extraction import Extraction, Limits, extract
@@ -48,6 +49,7 @@ __all__ = [
     "FORMAT",
     "Archive",
     "ArchiveWriter",
+    "Catalogue",
     "CutError",
     "Dropped",
     "Extraction",
@@ -59,6 +61,7 @@ __all__ = [
     "LockedError",
     "NewerFormatError",
     "Packed",
+    "Shelf",
     "SnapshotError",
     "UnwritableError",
     "Verification",

@@ -12,6 +12,7 @@ at (`formats`).
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -136,6 +137,18 @@ def decode(raw: bytes, resolve: Resolve, number: int = FORMAT) -> Iterator[Entry
         except (Mismatch, ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
             raise ArchiveError(f"the entry at byte {place} of the block is none of format {number}: {error}") from error
         yield entry
+
+
+def entry_ends(raw: bytes) -> list[int]:
+    """Give where the entries of a block begin and end: n + 1 offsets for n entries. What is no msgpack ends the list early."""
+    unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(1, len(raw)))
+    unpacker.feed(raw)
+    ends = [0]
+    with suppress(msgpack.UnpackException, ValueError, RecursionError):
+        while ends[-1] < len(raw):
+            unpacker.skip()
+            ends.append(unpacker.tell())
+    return ends
 
 
 def records_of(entries: list[Entry]) -> list[Record]:

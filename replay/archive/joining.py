@@ -68,10 +68,10 @@ def join(records: Iterable[Record], lost_events: Sequence[tuple[int, int]] = (),
     unwritten = {gap.exchange for gap in gaps if gap.reason is GapReason.NOT_WRITTEN}
     shed = {gap.exchange for gap in gaps if gap.reason is GapReason.SHED}
     whole = sorted((opened.keys() & ended.keys()) - unwritten)
-    torn = {number for number in whole if _may_lack_chunks(opened[number], ended[number], lost_events)}
-    gaps += [Gap(GapReason.CUT, opened[number].event, number, detail="a damaged block may have held chunks of it") for number in sorted(torn)]
+    torn = {number for number in whole if may_lack_chunks(opened[number], ended[number], lost_events)}
+    gaps += [torn_gap(number, opened[number].event) for number in sorted(torn)]
     exchanges = tuple(
-        _exchange(opened[number], chunks.get(number, []), ended[number], shed=number in shed) for number in whole if number not in torn
+        join_parts(opened[number], chunks.get(number, []), ended[number], shed=number in shed) for number in whole if number not in torn
     )
     return Joined(exchanges, (*gaps, *parts.unsaid()))
 
@@ -101,6 +101,13 @@ class Parts:
             case Gap():
                 self._said.add(record.exchange)
 
+    def forget(self, number: int) -> None:
+        """Forget an exchange that is whole: only parts of others are of interest."""
+        self._opened.pop(number, None)
+        self._answered.pop(number, None)
+        self._chunked.discard(number)
+        self._ended.discard(number)
+
     def unsaid(self) -> Iterator[Gap]:
         """Give a gap for every exchange of which only a part is there, and of which the archive itself says nothing."""
         begun = self._opened.keys()
@@ -115,17 +122,30 @@ class Parts:
                 yield Gap(GapReason.CUT, exchange=number, detail="its beginning is not there")
 
 
-def _may_lack_chunks(opened: Opened, ended: Ended, lost_events: Sequence[tuple[int, int]]) -> bool:
+def may_lack_chunks(opened: Opened, ended: Ended, lost_events: Sequence[tuple[int, int]]) -> bool:
+    """Whether a part of an exchange may have stood in a damaged block."""
     return (ended.streamed or ended.request_streamed) and any(first < ended.event and last > opened.event for first, last in lost_events)
+
+
+def torn_gap(number: int, event: int) -> Gap:
+    """Say that an exchange may lack a part."""
+    return Gap(GapReason.CUT, event, number, detail="a damaged block may have held chunks of it")
+
+
+def opened_twice(number: int, what: str) -> ArchiveError:
+    """Say that an exchange was opened or ended twice."""
+    return ArchiveError(f"exchange {number} was {what} twice; the archive was not written by one recorder")
 
 
 def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str) -> None:
     if record.exchange in found:
-        raise ArchiveError(f"exchange {record.exchange} was {what} twice; the archive was not written by one recorder")
+        raise opened_twice(record.exchange, what)
     found[record.exchange] = record
 
 
-def _exchange(opened: Opened, runs: list[Chunks], ended: Ended, *, shed: bool) -> Exchange:
+def join_parts(opened: Opened, runs: Iterable[Chunks], ended: Ended, *, shed: bool) -> Exchange:
+    """Join the records of one exchange; *shed*: its recorder left its body out on purpose."""
+    runs = list(runs)
     # a chunk may be written later than one that came after it: a secret can lie across its end
     chunks, sent = (
         tuple(sorted((chunk for run in runs if run.side == side for chunk in run.chunks), key=lambda chunk: chunk.event))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from replay.archive.catalogue import Catalogue
 from replay.archive.encryption import LockedError
 from replay.archive.extraction import Extraction, Limits, extract
 from replay.archive.formats import FORMAT, NewerFormatError
@@ -65,7 +66,7 @@ class Archive:
             if segment.blocks == ():
                 # a salvage found nothing whole in it
                 continue
-            with self._open(segment) as file:
+            with self.open_segment(segment) as file:
                 yield from read_segment(file, load_index(file, segment, self.id))
 
     def blocks(self, segment: Segment) -> Sequence[Block]:
@@ -77,7 +78,7 @@ class Archive:
         """
         if segment.blocks is not None:
             return segment.blocks
-        with self._open(segment) as file:
+        with self.open_segment(segment) as file:
             return load_index(file, segment, self.id)
 
     def join(self) -> Joined:
@@ -86,6 +87,10 @@ class Archive:
             return join(self.records(), self.lost_events, self.dropped_exchange)
         except ArchiveError as error:
             raise error if str(error).startswith(str(self.path)) else ArchiveError(f"{self.path}: {error}") from error
+
+    def catalogue(self) -> Catalogue:
+        """Give what finds its exchanges again one by one, where there may be too many to hold."""
+        return Catalogue(self)
 
     @property
     def dropped_exchange(self) -> int:
@@ -140,7 +145,8 @@ class Archive:
         """Unpack a snapshot (from 1) to a new folder and give the folder. Raises as `extract_snapshot()` does."""
         return self.extract_snapshot(number, destination).root
 
-    def _open(self, segment: Segment) -> SegmentFile:
+    def open_segment(self, segment: Segment) -> SegmentFile:
+        """Open the file of one of the segments; raises ArchiveError where it can't be. It is the caller's to close."""
         return SegmentFile.open(self.path / segment.file, self.keys, self.id, self.format)
 
     def _carried(self) -> SnapshotRecord | None:
@@ -148,7 +154,7 @@ class Archive:
         first = self.segments[0] if self.segments else None
         if first is None or first.blocks == () or not self.dropped:
             return None
-        with self._open(first) as file:
+        with self.open_segment(first) as file:
             return read_head(file, load_index(file, first, self.id)).snapshot
 
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, Self
 
 from replay.archive import blocks
 from replay.archive.blocks import Frame, Tail
-from replay.archive.codec import Body, SegmentHead, decode, digest_of, no_bodies
+from replay.archive.codec import Body, SegmentHead, decode, digest_of, entry_ends, no_bodies
 from replay.archive.encryption import BLOCK_BYTES_MAX, FRAME, Cipher, KeyHeader, open_cipher, read_header
 from replay.archive.formats import FORMAT
 from replay.archive.index import Block, Index, check_row
@@ -256,21 +256,38 @@ def read_segment(file: SegmentFile, places: Sequence[Block]) -> Iterator[Record]
     Raises:
         ArchiveError: a block is not the one that was sealed (while iterating).
     """
-    bodies = Bodies(file, {bytes.fromhex(block.body): block for block in places if block.body is not None})
+    bodies = bodies_of(file, places)
     for block in places:
-        if block.holds != "records":
-            continue
-        found = 0
-        try:
-            for entry in decode(file.read(block), bodies.content, file.number):
-                if isinstance(entry, SegmentHead | Body | Index):
-                    raise ArchiveError("something else than records is in it")  # noqa: TRY301 - gets its place below
-                found += 1
-                yield entry
-            if found != block.records:
-                raise ArchiveError(f"{found} records where {block.records} were written")  # noqa: TRY301 - same
-        except ArchiveError as error:
-            raise ArchiveError(f"{file.path}: the block at byte {block.offset}: {error}") from error
+        if block.holds == "records":
+            for _, _, record in read_block(file, block, bodies):
+                yield record
+
+
+def read_block(file: SegmentFile, block: Block, bodies: "Bodies") -> Iterator[tuple[int, int, Record]]:
+    """
+    Give the records of a block, each with where it begins and ends in what the block holds, unpacked.
+
+    Raises:
+        ArchiveError: it is not the block that was sealed (while iterating).
+    """
+    found = 0
+    try:
+        raw = file.read(block)
+        ends = entry_ends(raw)
+        for entry in decode(raw, bodies.content, file.number):
+            if isinstance(entry, SegmentHead | Body | Index):
+                raise ArchiveError("something else than records is in it")  # noqa: TRY301 - gets its place below
+            yield ends[found], ends[found + 1], entry
+            found += 1
+        if found != block.records:
+            raise ArchiveError(f"{found} records where {block.records} were written")  # noqa: TRY301 - same
+    except ArchiveError as error:
+        raise ArchiveError(f"{file.path}: the block at byte {block.offset}: {error}") from error
+
+
+def bodies_of(file: SegmentFile, places: Sequence[Block]) -> "Bodies":
+    """Give the big bodies of a segment."""
+    return Bodies(file, {bytes.fromhex(block.body): block for block in places if block.body is not None})
 
 
 def read_head(file: SegmentFile, places: Sequence[Block]) -> SegmentHead:
