@@ -22,6 +22,7 @@ from replay import model
 from replay.content import Content, Event, Number, Value, child, dump, embedded, parse
 from replay.identity.bindings import Bindings
 from replay.identity.counters import session_of
+from replay.identity.derived import key_prefix, renewed_token
 from replay.identity.roles import ID_KINDS, Role, Span, classify, find, is_duration_key
 
 _HEADERS: Final = (b"x-signet-request-id", b"x-request-id", b"location")
@@ -32,6 +33,8 @@ type _Name = tuple[frozenset[str], tuple[tuple[str, str], ...]]
 """An item's members, and what those say by which it goes."""
 
 _PRECISE: Final = ("ms,", "us,", "ns,")
+_TOKENS: Final = ("confirmToken", "confirm_token")
+_PREFIX_AT: Final = len("sig_sk_")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _SAME_BYTES_MAX: Final = 1_000_000
 """Answers that are equal and longer than this are not searched for ids."""
@@ -176,6 +179,7 @@ class _Walker:
             if key in right:
                 self.value(item, right[key], child(path, key), weak=weak)
         if not weak:
+            self._derive(left, right, path)
             self._bindings.counters.learn(left, right, self._own_in_both(left, right), self._session)
         if not left_keys:
             return
@@ -185,6 +189,19 @@ class _Walker:
                 continue
             self.text(left_keys[one], right_keys[two], f"{path}~key", weak=weak or loose)
             self.value(left[left_keys[one]], right[right_keys[two]], child(path, left_keys[one]), weak=weak or loose)
+
+    def _derive(self, left: dict[str, Value], right: dict[str, Value], path: str) -> None:
+        """Bind what the candidate did not say, but what follows from what it said."""
+        for name in _TOKENS:
+            if name in left and name not in right and (renewed := renewed_token(left, right, self._bindings)) is not None:
+                self._bind(Role("digest", "hex32"), *renewed, f"{path}.{name}, a sum over ids", weak=False)
+        one, two = left.get("key"), right.get("key")
+        if isinstance(one, str) and isinstance(two, str):
+            old, new = key_prefix(one), key_prefix(two)
+            if old is not None and new is not None:
+                where = f"{child(path, 'key')}, its beginning"
+                self._bind(Role("api-key-prefix"), old, new, where, weak=False)
+                self._bind(Role("prefix"), old[_PREFIX_AT:], new[_PREFIX_AT:], where, weak=False)
 
     def _lists(self, left: list[Value], right: list[Value], path: str, *, weak: bool) -> None:
         for one, two, loose in self._pair(left, right):
@@ -316,11 +333,11 @@ class _Walker:
 
     def _stand_in(self, word: str, role: Role, *, back: bool) -> str:
         if role.kind in ID_KINDS:
+            known = self._bindings.recorded_for(word) if back else self._bindings.observed_for(word)
+            if known is not None:
+                return word if back else known
             if word in self._chosen:
                 return word
-            if back:
-                return word if self._bindings.recorded_for(word) is not None else f"<{role.kind}>"
-            return self._bindings.observed_for(word) or f"<{role.kind}>"
         return f"<{role.kind}>"
 
     def _spans(self, text: str) -> list[Span]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from replay.content import Replace, rewrite, rewrite_target, rewrite_text
 from replay.identity import Bindings
+from replay.identity.derived import rederive
 from replay.model import Exchange, ParityError, Request
 from replay.play.credentials import Credentials
 from replay.play.dates import Dates
@@ -45,6 +46,7 @@ class Rewriter:
     def rewrite(self, exchange: Exchange) -> Rewritten:
         """Give the request of an exchange as it goes to this daemon."""
         self._dates.passed(exchange)
+        rederive(exchange.request, exchange.id, self._bindings)
         login = self._credentials.body(exchange, exchange.request.body or b"")
         notes: list[str] = []
         shown, count = self._rewritten(exchange, exchange.request, self._bindings.edits, notes)
