@@ -6,7 +6,8 @@ walked, 2 when it could not be (the daemon died, bad files; the observed archive
 a process at hand.
 """
 
+from replay.play.inside import play_inside
 from replay.play.job import CellFacts, Drained, Job, parse_job, read_facts, read_job
 from replay.play.playing import Played, play
 
-__all__ = ["CellFacts", "Drained", "Job", "Played", "parse_job", "play", "read_facts", "read_job"]
+__all__ = ["CellFacts", "Drained", "Job", "Played", "parse_job", "play", "play_inside", "read_facts", "read_job"]

@@ -1,13 +1,25 @@
 """The process that plays inside a cell: `python -m replay.play - CELL_FACTS.json`, with the job on standard input (or in a file)."""
 
 import asyncio
+import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from replay.model import ParityError
-from replay.play import play, read_facts, read_job
+from replay.play import play_inside, read_job
+
+
+def _run[T](playing: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop, where it is there: it takes half the time."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return asyncio.run(playing)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(playing)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m replay.play JOB.json|- CELL_FACTS.json\n")
         return 2
     try:
-        played = asyncio.run(play(read_job(Path(arguments[0])), read_facts(Path(arguments[1]))))
+        played = _run(play_inside(read_job(Path(arguments[0])), Path(arguments[1])))
     except ParityError as error:
         sys.stderr.write(f"{error}\n")
         return 2

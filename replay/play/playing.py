@@ -5,16 +5,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from replay.archive import Archive, ArchiveWriter, read
 from replay.identity import Bindings
 from replay.model import DaemonRecord, ParityError
 from replay.plan import Plan, plan
+from replay.play.credentials import Credentials, asks_for_nothing
+from replay.play.dates import Dates
 from replay.play.job import CellFacts, Job
+from replay.play.limits import Limits, limits_in
 from replay.play.observed import Observed
 from replay.play.player import Player
+from replay.play.providing import Provider
 from replay.play.rewriting import Rewriter, read_auth_secret
+from replay.play.rows import Rows
+from replay.play.verdicts import Login, survey
+from replay.workspace.agent_yaml import read_configuration
 from replay.workspace.secret_forms import secret_forms
 
 SECRETS: Final = "secrets"
@@ -34,10 +41,11 @@ class Played:
     counts: Mapping[str, int]
 
 
-async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.time) -> Played:
+async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.time, provider: Provider | None = None) -> Played:
     """
     Replay a recording on the daemon of a cell.
 
+    A *provider* that serves the recording's lanes beside it learns from the same bindings, and is asked what it was asked.
     What is observed is encrypted for the job's recipients; the facts are in clear, and say nothing of the traffic then.
 
     Raises:
@@ -48,17 +56,42 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
     recorded = read(job.recorded, salvage=job.salvage, keys=job.keys)
     planned = plan(recorded, allow=job.allow, only=job.only, reads_only=job.reads_only, stretch=job.stretch, lost=job.lost)
     started_at = clock()
-    bindings = Bindings()
-    rewriter = Rewriter(
+    clock = daemons_clock(clock, job.clock_behind_s)
+    bindings = Bindings() if provider is None else provider.bindings
+    configuration = _configuration(facts)
+    limits = Limits(limits_in(configuration))
+    credentials = Credentials(
+        survey(recorded.records(), limits.take),
         bindings,
-        auth_secret=read_auth_secret(facts.auth_secret),
-        offset_s=started_at - _recorded_start(planned, started_at),
-        replacements={**_mapped(facts), **job.replacements},
+        secret=read_auth_secret(facts.auth_secret),
+        clock=clock,
+        shifted=bool(job.clock_behind_s),
+        login=Login(job.login["username"], job.login["password"]) if job.login else None,
+        keys=job.api_keys,
+        replacements=job.replacements,
+        unguarded=asks_for_nothing(configuration),
     )
+    dates = Dates(bindings, clock=clock)
+    rewriter = Rewriter(bindings, credentials=credentials, dates=dates, replacements={**_mapped(facts), **job.replacements})
     told = _facts(recorded, planned, job, facts)
+    rows = Rows(recorded, Path(facts.workspace), bindings, planned.chosen) if facts.workspace else None
     with ArchiveWriter.create(job.observed, kind="observed", facts=told, started_at=started_at, recipients=job.recipients) as writer:
         observed = Observed(writer, clock)
-        player = Player(planned, job, facts, observed, rewriter=rewriter, bindings=bindings, clock=clock)
+        if provider is not None:
+            provider.attach(observed)
+        player = Player(
+            planned,
+            job,
+            facts,
+            observed,
+            rewriter=rewriter,
+            bindings=bindings,
+            clock=clock,
+            rows=rows,
+            credentials=credentials,
+            limits=limits,
+            busy=(lambda: 0) if provider is None else (lambda: provider.busy),
+        )
         try:
             complete = await player.run()
         except BaseExceptionGroup as group:
@@ -66,7 +99,12 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
             if ours is None or others is not None:
                 raise
             raise next(_leaves(ours)) from group
-        writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=dict(player.counts))
+        finally:
+            if rows is not None:
+                rows.close()
+        counts = {**player.counts, **({} if provider is None else provider.finish())}
+        writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=counts)
+        writer.note(terms=player.accounting.terms().values())
         if facts.workspace:
             forms = secret_forms(Path(facts.workspace))
             if job.recipients:
@@ -75,7 +113,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
             else:
                 writer.note(secrets=forms)
         observed.seal("complete" if complete else "incomplete")
-    return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, dict(player.counts))
+    return Played(job.observed, planned.planned, len(observed.ended), len(observed.gaps), complete, counts)
 
 
 def _leaves(group: BaseExceptionGroup[ParityError]) -> Iterator[ParityError]:
@@ -108,13 +146,23 @@ def _facts(recorded: Archive, planned: Plan, job: Job, facts: CellFacts) -> dict
         "only": job.only,
         "stretch": asdict(job.stretch),
         "reads_only": job.reads_only,
+        "clock": {"shifted": bool(job.clock_behind_s), "behind_s": job.clock_behind_s},
         "pace": job.pace,
         "ordered": dict(job.ordered),
     }
 
 
-def _recorded_start(planned: Plan, otherwise: float) -> float:
-    return planned.started_at if planned.steps else otherwise
+def daemons_clock(clock: Callable[[], float], behind_s: float) -> Callable[[], float]:
+    """Give the daemon's clock: all times of an observed archive are its times, also where it runs at the recording's."""
+    return (lambda: clock() - behind_s) if behind_s else clock
+
+
+def _configuration(facts: CellFacts) -> dict[str, Any]:
+    """Read the workspace's configuration; empty where it can't be read, as a target's of which we know the URL only."""
+    try:
+        return read_configuration(Path(facts.workspace)) if facts.workspace else {}
+    except ParityError:
+        return {}
 
 
 def _mapped(facts: CellFacts) -> dict[str, str]:

@@ -17,9 +17,9 @@ writes each call, with how it was answered, into the observed archive.
     miss         not recorded
 """
 
-from replay.play.providing.answering import TIERS
-from replay.play.providing.log import tabulate_counts
+from replay.play.providing.answering import MISS, TIERS
+from replay.play.providing.log import PREFIX, tabulate_counts
 from replay.play.providing.provider import Provider
-from replay.play.providing.recorded import find_lanes, lane_exchanges
+from replay.play.providing.recorded import find_lanes, lane_exchanges, served_lanes
 
-__all__ = ["TIERS", "Provider", "find_lanes", "lane_exchanges", "tabulate_counts"]
+__all__ = ["MISS", "PREFIX", "TIERS", "Provider", "find_lanes", "lane_exchanges", "served_lanes", "tabulate_counts"]

@@ -23,11 +23,14 @@ class Log:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._observed: Observed | None = None
+        self._is_over = False
         self._early: list[tuple[float, Ask, Given, bool]] = []
         self.counts: Counter[str] = Counter()
 
     def note(self, lane: str, ask: Ask, given: Given, *, left: bool) -> None:
-        """Take one call; *left*: the daemon did not wait for the end of its answer."""
+        """Take one call; *left*: the daemon did not wait for the end of its answer. What comes after the counts were written is none."""
+        if self._is_over:
+            return
         self.counts[f"{PREFIX}/{lane}/{given.stage}/{given.tier}"] += 1
         if "candidates" in given.match:
             self.counts[f"{PREFIX}/{lane}/{given.stage}/other candidates"] += 1
@@ -51,6 +54,7 @@ class Log:
 
     def write_counts(self) -> None:
         """Write the counts, once all lanes are closed."""
+        self._is_over = True
         if self._observed is not None and self.counts:
             self._observed.append(Statistics(self._clock(), {name: float(count) for name, count in sorted(self.counts.items())}))
 
@@ -60,7 +64,7 @@ def tabulate_counts(counts: Mapping[str, float]) -> dict[tuple[str, str], dict[s
     rows: dict[tuple[str, str], dict[str, int]] = {}
     for name, count in counts.items():
         prefix, _, rest = name.partition("/")
-        parts = rest.split("/")
+        parts = rest.rsplit("/", 2)  # a lane is called what its recorder liked
         if prefix != PREFIX or len(parts) != 3:
             continue
         row = rows.setdefault((parts[0], parts[1]), {"asked": 0, **dict.fromkeys((*TIERS, "recorded", "unasked", "other candidates"), 0)})

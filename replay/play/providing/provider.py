@@ -40,6 +40,8 @@ class Provider:
 
         Raises: ArchiveError where a block is damaged.
         """
+        self.bindings = bindings
+        """Into which the player must learn."""
         self._lanes = tuple(lanes)
         self._stores: dict[str, Store] = {}
         self._servers: dict[str, Server] = {}
@@ -72,12 +74,13 @@ class Provider:
         """Write what is asked into an observed archive, also what was asked before."""
         self._log.attach(observed)
 
-    def finish(self) -> None:
-        """Write the counts. What is asked afterwards is answered, and not counted."""
+    def finish(self) -> Mapping[str, int]:
+        """Write the counts, and give them."""
         for name, store in self._stores.items():
             unasked = Counter(stage for stage, _ in store.unasked())
             self._log.close(name, store.calls(), unasked)
         self._log.write_counts()
+        return dict(self._log.counts)
 
     async def __aenter__(self) -> Self:
         for lane in self._lanes:

@@ -51,6 +51,24 @@ def find_lanes(facts: Mapping[str, Any]) -> tuple[Lane, ...]:
     return tuple(Lane(name, tuple(found)) for name, found in addresses.items() if found)
 
 
+def served_lanes(recorded: Archive) -> tuple[Lane, ...]:
+    """
+    Give the lanes of a recording on which something was asked: of another nothing could be answered.
+
+    Raises:
+        ArchiveError: a block is damaged.
+
+    """
+    silent = {lane.name: lane for lane in find_lanes(recorded.facts)}
+    spoken: list[Lane] = []
+    for record in recorded.records() if silent else ():
+        if isinstance(record, Opened) and record.lane in silent:
+            spoken.append(silent.pop(record.lane))
+            if not silent:
+                break
+    return tuple(spoken)
+
+
 def lane_exchanges(recorded: Archive, name: str) -> Iterator[Exchange]:
     """
     Give the exchanges of one lane in the order of their starts; those of others are not held.
