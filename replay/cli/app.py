@@ -167,6 +167,9 @@ def replay(
     until: Annotated[str | None, typer.Option("--until", help="End before this event number, or `snapshot N`.", metavar="EVENT")] = None,
     allow: Annotated[list[str] | None, typer.Option("--allow", help="A replay class or route that acts outside, or all; repeatable.")] = None,
     cell: Annotated[str, typer.Option("--cell", help="auto, namespace or mapped.")] = "auto",
+    provider: Annotated[
+        str, typer.Option("--provider", help="Who answers for models: recorded (lanes of the recording, if any) or companion.")
+    ] = "recorded",
     known_secrets: Annotated[
         Path | None, typer.Option("--known-secrets", help="A file of secrets that clients sent (a password), one a line.")
     ] = None,
@@ -193,6 +196,7 @@ def replay(
         until=until,
         allow=tuple(allow or ()),
         cell=cell,
+        provider=provider,
         dry_run=dry_run,
         as_json=as_json,
         resume=resume,

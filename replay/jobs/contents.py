@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from replay.archive import Archive, Dropped
+from replay.jobs.asked import Rows, miss_words, place_of, table_lines
 from replay.model import Attachment, Gap, Opened, ProviderCall, Record, SnapshotRecord, Statistics, WorkspaceChange
+from replay.play.providing import MISS, PREFIX, tabulate_counts
 from replay.report import visible
 from replay.report.text import duration, moment
 
@@ -30,7 +32,10 @@ class Contents:
     """Likewise."""
     statistics: Statistics | None = None
     """The last ones: they count from the recorder's start."""
-    provider_calls: int = 0
+    provider_calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """What a replayed daemon asked its models: by lane, stage and tier."""
+    missed: list[str] = field(default_factory=list)
+    """Of these what was not recorded, in words."""
 
     def add(self, record: Record) -> None:
         """Count one more record."""
@@ -46,9 +51,18 @@ class Contents:
             case Attachment():
                 self.attachments.append((replace(record, content=None), _size(record.content)))
             case Statistics():
-                self.statistics = record
+                # A player says its own and its lanes' apart.
+                self.statistics = record if self.statistics is None else replace(record, values={**self.statistics.values, **record.values})
             case ProviderCall():
-                self.provider_calls += 1
+                self.provider_calls[place_of(record)] += 1
+                if place_of(record)[2] == MISS:
+                    self.missed.append(miss_words(record))
+
+    def asked(self) -> Rows:
+        """Give what was asked of models, by lane and stage."""
+        values = {} if self.statistics is None else dict(self.statistics.values)
+        told = {f"{PREFIX}/{'/'.join(place)}": count for place, count in self.provider_calls.items()}
+        return tabulate_counts({**values, **told})
 
 
 def contents_of(archive: Archive) -> Contents:
@@ -74,7 +88,9 @@ def as_json(found: Contents, facts: Mapping[str, Any], dropped: Sequence[Dropped
             {"event": each.event, "exchange": each.exchange, "path": each.path, "bytes": size, "note": each.note}
             for each, size in found.attachments
         ],
-        "provider_calls": found.provider_calls,
+        "provider_calls": found.provider_calls.total(),
+        "asked": [{"lane": lane, "stage": stage, **row} for (lane, stage), row in sorted(found.asked().items())],
+        "missed": list(found.missed),
         "dropped": [
             {
                 "first_segment": each.first_segment,
@@ -114,7 +130,9 @@ def lines(found: Contents, facts: Mapping[str, Any], dropped: Sequence[Dropped])
     yield from _files("changed in the workspace", [_change_words(each, size) for each, size in found.changes])
     yield from _files("attached", [f"#{each.exchange} {each.path}: {_size_words(size, each.note)}" for each, size in found.attachments])
     if found.provider_calls:
-        yield f"asked of models: {found.provider_calls:,}"
+        yield f"asked of models: {found.provider_calls.total():,}"
+        yield from table_lines(found.asked())
+        yield from _files("not recorded, and answered with an error", found.missed)
     if found.statistics is not None:
         yield "own cost: " + own_cost(found.statistics.values)
 
@@ -122,7 +140,8 @@ def lines(found: Contents, facts: Mapping[str, Any], dropped: Sequence[Dropped])
 def own_cost(values: Mapping[str, float]) -> str:
     """Say what recording cost; what is no recorder's is listed as it is."""
     if "hook_calls" not in values:
-        return " · ".join(f"{visible(name)} {value:g}" for name, value in sorted(values.items())) or "nothing"
+        own = {name: value for name, value in values.items() if not name.startswith(f"{PREFIX}/")}
+        return " · ".join(f"{visible(name)} {value:g}" for name, value in sorted(own.items())) or "nothing"
     calls, half, most, longest = (values.get(f"hook_{name}", 0.0) for name in ("calls", "p50_us", "p99_us", "max_us"))
     parts = [
         f"{calls:,.0f} hooks, {half:.0f} µs p50, {most:.0f} µs p99, {longest:,.0f} µs max",

@@ -34,6 +34,7 @@ from replay.jobs.standing import standing, tell
 from replay.jobs.stretching import Remembered, find_remembered
 from replay.model import DaemonError, ParityError, UsageError
 from replay.plan import Stretch, find_stretch
+from replay.play.providing import served_lanes
 from replay.redact import Redactor
 from replay.routes import REPLAY_CLASSES, by_name
 
@@ -63,6 +64,8 @@ class Order:
     """Where to end: an event number, or `snapshot N`."""
     allow: tuple[str, ...] = ()
     cell: str = "auto"
+    provider: str = "recorded"
+    """Who answers what the daemon asks its models: the recording's own lanes, or a companion of the daemon's description."""
     dry_run: bool = False
     as_json: bool = False
     """What a dry run says, as JSON."""
@@ -157,6 +160,8 @@ def _check(order: Order) -> None:
         raise UsageError("name either a --daemon to start in a cell, or the --target URL of one that is running")
     if order.cell not in {"auto", "namespace", "mapped"}:
         raise UsageError(f"--cell {order.cell}: must be auto, namespace or mapped")
+    if order.provider not in {"recorded", "companion"}:
+        raise UsageError(f"--provider {order.provider}: must be recorded or companion")
     _pace(order.pace)
     known = REPLAY_CLASSES | by_name().keys() | {"all"}
     for name in order.allow:
@@ -210,6 +215,7 @@ def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec
             writable=[outbox.folder],
             machine_id=_machine_id(recorded, order, stretch),
             held=(*scratch.held, *outbox.held),
+            lanes=served_lanes(recorded) if order.provider == "recorded" else (),
         ) as cell,
     ):
         report = cell.wait()

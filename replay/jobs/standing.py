@@ -7,6 +7,7 @@ from typing import Final
 
 from replay.archive import Archive, Keyring, is_archive, read
 from replay.daemon import CellReport
+from replay.jobs.asked import asked_lines
 from replay.model import ArchiveError, Exchange, Response, UsageError
 from replay.report import visible
 
@@ -54,6 +55,8 @@ def tell(
         lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}")
         lines.extend(f"note: {text}" for text in report.notes)
     lines.extend(f"note: {text}" for text in notes)
+    counts = observed.facts.get("counts")
+    lines.extend(asked_lines(counts if isinstance(counts, dict) else {}))
     if by_reason["unsafe"]:
         lines.append("note: unsafe requests were left out; `--dry-run` names them, `--allow side-effect` (or a route, or all) sends them")
     if 2 * statuses["none"] > len(exchanges):
