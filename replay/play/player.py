@@ -244,7 +244,8 @@ class Player:
         client = exchange.connection.client
         link = self._links.take(client)
         rewritten = self._rewriter.rewrite(exchange)
-        self.counts["recorded_credentials_sent"] += len(self._credentials.recorded_in(rewritten.request))
+        kept = self._credentials.recorded_in(rewritten.request)
+        self.counts["recorded_credentials_sent"] += len(kept)
         connection = Connection(client=client, peer=exchange.connection.peer)
         for number in range(1, _CONNECT_TRIES + 1):
             try:
@@ -266,7 +267,8 @@ class Player:
         observation = self._observed.open(exchange.id, self._clock(), rewritten.shown, connection)
         conversation = Conversation(step, link, observation, self._around, self._bounds(exchange))
         conversation.over = self._ended
-        conversation.notes.extend((*rewritten.notes, *looked.notes))
+        conversation.notes.extend((*rewritten.notes, *looked.notes, *self._limits.sent(exchange.id, self._clock())))
+        conversation.notes.extend(f"credential: the recorded {word[:12]}… was sent as it was" for word in kept)
         conversation.new.extend(looked.bindings)
         conversation.notes.extend(self._layer.notes_for(exchange.id))
         conversation.notes.extend(self._unrenewed(step))
