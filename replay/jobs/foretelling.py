@@ -8,7 +8,6 @@ from typing import Final
 
 from replay.archive import Archive, Limits, extract
 from replay.jobs.estimating import forecast
-from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.jobs.stretching import find_remembered
 from replay.model import UsageError
 from replay.plan import Births, Stretch, depend, find_loopbacks, keys_of, known_before, lasting_ids, plan
@@ -37,7 +36,6 @@ def lay_out(recorded: Archive, state: Path | None, stretch: Stretch, scratch: Pa
             "or record with --set parity_workspace=…"
         )
     snapshot = recorded.extract_snapshot(stretch.place, scratch / "state")
-    renew_keys(snapshot.root, find_taken_keys(recorded.exchanges()))
     return snapshot.root, tuple(snapshot.dropped)
 
 

@@ -25,6 +25,7 @@ from replay.archive import Archive, Keyring, narrowed, public_keys, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, started_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
+from replay.jobs.clocks import began_at, set_clock
 from replay.jobs.foretelling import explain, foretell, lay_out
 from replay.jobs.judging import readers_of
 from replay.jobs.outbox import open_outbox
@@ -57,6 +58,8 @@ class Order:
     writes: bool = False
     state: Path | None = None
     pace: str = "asap"
+    clock: str = "now"
+    """What the daemon's clock shows: the host's `now`, or the time as `recorded`."""
     only: int | None = None
     start: int | None = None
     """The number of the snapshot to start from; None: the first one, and the whole recording."""
@@ -198,16 +201,19 @@ def _foretell(recorded: Archive, order: Order, stretch: Stretch) -> str:
 def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec, scratch: Scratch) -> Replayed:
     state, dropped = lay_out(recorded, order.state, stretch, scratch.path)
     remembered = find_remembered(recorded, stretch, state)
+    api_keys = {} if order.state is not None else renew_keys(state, find_taken_keys(recorded.records()))
+    clocked, clock = set_clock(spec, order.clock, began_at(recorded, stretch))
+    job = {**_job(recorded, order, stretch, remembered, spec), "login": _login(spec), "api_keys": api_keys, "clock_behind_s": clock.behind_s}
     # The player writes beside the cell and the archive moves afterwards: its destination may be a place that no cell should write to.
     hidden = [path for path in (spec.workspace or recorded_workspace(recorded), spec.home, *(mount.target for mount in spec.mounts)) if path]
     with (
         open_outbox(order.observed, hidden=hidden, scratch=scratch.path) as outbox,
         started_cell(
-            spec,
+            clocked,
             state=state,
             recorded_workspace=recorded_workspace(recorded),
             player=[sys.executable, "-m", "replay.play", "-"],
-            player_input=json.dumps({**_job(recorded, order, stretch, remembered, spec), "observed": str(outbox.written)}).encode(),
+            player_input=json.dumps({**job, "observed": str(outbox.written)}).encode(),
             scratch=scratch.path,
             kind=order.cell,  # type: ignore[arg-type]  # checked above
             recorded_port=_recorded_port(recorded),
@@ -219,8 +225,14 @@ def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec
         ) as cell,
     ):
         report = cell.wait()
-    notes = [*(f"left out of the state: {text}" for text in dropped), *([outbox.note] if outbox.note else [])]
+    notes = [*([clock.note] if clock.note else []), *(f"left out of the state: {text}" for text in dropped), *([outbox.note] if outbox.note else [])]
     return _tell(recorded, order, report.player_exit, report, [*notes, *remembered.lines(), *explain(recorded, order.only, stretch)])
+
+
+def _login(spec: DaemonSpec) -> dict[str, str]:
+    """Give what the description's daemon takes for a login; empty where it does not say it."""
+    password = spec.environment.get("SIGNET_ADMIN_PASSWORD")
+    return {"username": spec.environment.get("SIGNET_ADMIN_USERNAME", "admin"), "password": password} if password else {}
 
 
 def _machine_id(recorded: Archive, order: Order, stretch: Stretch) -> str:
