@@ -160,6 +160,7 @@ def replay(
     writes: Annotated[bool, typer.Option("--writes", help="Let a --target be written to; it must prove that it is not production.")] = False,
     state: Annotated[Path | None, typer.Option("--state", help="Start from this workspace (directory or tar), not from the snapshot.")] = None,
     pace: Annotated[str, typer.Option("--pace", help="asap, recorded, or a factor such as 2 for twice as fast.")] = "asap",
+    clock: Annotated[str, typer.Option("--clock", help="What the daemon's clock shows: now, or the time as recorded (libfaketime).")] = "now",
     only: Annotated[int | None, typer.Option("--only", help="One exchange with all it depends on.")] = None,
     start: Annotated[
         int | None, typer.Option("--from", help="Start from this snapshot's number; `inspect` shows them.", metavar="SNAPSHOT")
@@ -191,6 +192,7 @@ def replay(
         writes=writes,
         state=state,
         pace=pace,
+        clock=clock,
         only=only,
         start=start,
         until=until,

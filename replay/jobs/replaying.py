@@ -25,9 +25,10 @@ from replay.archive import Archive, Keyring, narrowed, public_keys, read
 from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, started_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
-from replay.jobs.clocks import began_at, set_clock
+from replay.jobs.clocks import began_at, check_clock, set_clock
 from replay.jobs.foretelling import explain, foretell, lay_out
 from replay.jobs.judging import readers_of
+from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.jobs.outbox import open_outbox
 from replay.jobs.resuming import make_room
 from replay.jobs.scratch import Scratch, open_scratch, remove_abandoned
@@ -116,6 +117,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     if order.dry_run:
         return Replayed(_foretell(recorded, order, stretch), 0)
     spec = None if order.daemon is None else load_daemon(order.daemon, extra_arguments=order.extra_arguments)
+    check_clock(order.clock, spec)
     room = make_room(recorded, order.observed, _ordered(order, spec), resume=order.resume, keys=order.keys)
     if room.complete:
         return Replayed(room.text, 0)
@@ -225,7 +227,7 @@ def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec
         ) as cell,
     ):
         report = cell.wait()
-    notes = [*([clock.note] if clock.note else []), *(f"left out of the state: {text}" for text in dropped), *([outbox.note] if outbox.note else [])]
+    notes = [*clock.notes, *(f"left out of the state: {text}" for text in dropped), *([outbox.note] if outbox.note else [])]
     return _tell(recorded, order, report.player_exit, report, [*notes, *remembered.lines(), *explain(recorded, order.only, stretch)])
 
 
