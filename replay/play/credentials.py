@@ -90,8 +90,7 @@ class Credentials:
     def in_text(self, exchange: Exchange, notes: list[str] | None) -> Replace | None:
         """Give what puts the candidate's credentials into a body or target that quotes recorded ones; None where it quotes none."""
         request = exchange.request
-        raw = request.target + b" " + (request.body or b"")
-        if not any(word in self._recorded for word in given_by(raw)):
+        if not any(word in self._recorded for part in (request.target, request.body) if _may_hold(part) for word in given_by(part or b"")):
             return None
 
         def replace(text: str) -> list[tuple[int, int, str]]:
@@ -128,8 +127,8 @@ class Credentials:
 
     def recorded_in(self, request: Request) -> tuple[str, ...]:
         """Give the recorded credentials that a request still holds, as it would be sent."""
-        raw = b" ".join((request.target, *(value for _, value in request.headers), request.body or b""))
-        found = {word for word in given_by(raw) if word in self._recorded}
+        parts = (request.target, request.body, *(value for _, value in request.headers))
+        found = {word for part in parts if _may_hold(part) for word in given_by(part or b"") if word in self._recorded}
         for name, value in request.headers:
             if name.lower() in HEADERS:
                 found.update(word for word in words(value.decode("latin-1")) if word in self._recorded and stand_in(word) != word)
@@ -229,6 +228,11 @@ def stand_in(word: str) -> str:
         else:
             spelt.append(letter)
     return "".join(spelt)
+
+
+def _may_hold(part: bytes | None) -> bool:
+    """Tell at a glance whether a part of a request may hold a token or an API key: most don't, and are not searched."""
+    return part is not None and (b"eyJ" in part or b"sig_sk_" in part)
 
 
 def _rotated(number: int) -> str:
