@@ -25,8 +25,10 @@ from replay.compare.requests import learn_request, other_question
 from replay.compare.state import Scene, Side, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
+from replay.content import dump
 from replay.identity import Bindings
 from replay.model import (
+    Absent,
     Answers,
     DifferenceClass,
     EndReason,
@@ -48,6 +50,7 @@ _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missin
 _LANE: Final = "daemon"
 """Only what clients asked the daemon is compared; what it asked others itself is no answer of its own."""
 _BODILESS: Final = frozenset({204, 304})
+_LACKS: Final = frozenset({"missing-item", "missing-key"})
 _NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
 """The player's note."""
 
@@ -276,20 +279,27 @@ def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candid
     """
     Mark what follows from something else.
 
-    Where a replayed request named an id that an earlier answer of this daemon did not give again, its status follows from that answer, unless
-    that answer is one of the *equal* ones; anything else that differs is still a finding of its own. Where two recordings asked different
-    questions, all that differs follows from that.
+    Where a replayed request named ids that earlier answers of this daemon did not give again, its status follows from those answers, and so does
+    what it lacks of the things themselves, unless they are of the *equal* ones; anything else that differs is still a finding of its own.
+    Where two recordings asked different questions, all that differs follows from that.
     """
     if not candidate.replayed:
         question = other_question(exchange, other, candidate.side)
         if question:
             candidate.side.not_compared["pairs that asked different questions"] += 1
             return [replace(item, derived_from=f"the requests, which differ ({question})") for item in found]
-    missing = _NOT_GIVEN.search(other.note)
-    if missing is None or int(missing[2]) in equal:
-        return found
-    reason = f"#{missing[2]}, which did not give {missing[1]} again"
-    return [replace(item, derived_from=reason) if item.kind == "status" else item for item in found]
+    reasons = {word: f"#{giver}, which did not give {word} again" for word, giver in _NOT_GIVEN.findall(other.note) if int(giver) not in equal}
+    return [replace(item, derived_from=reason) if (reason := _follows(item, reasons)) else item for item in found] if reasons else found
+
+
+def _follows(item: Difference, reasons: Mapping[str, str]) -> str:
+    """Say which missing id a difference hangs on: a status on any, a missing thing on one that it names, a value on the one that it is."""
+    if item.derived_from or item.kind == "status":
+        return item.derived_from or next(iter(reasons.values()))
+    if item.kind not in _LACKS:
+        return reasons.get(item.recorded, "") if isinstance(item.recorded, str) else ""
+    text = "" if isinstance(item.recorded, Absent) else dump(item.recorded)
+    return next((reason for word, reason in reasons.items() if word in text), "")
 
 
 def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners, shed: Mapping[int, str]) -> tuple[GapReason | None, str]:
