@@ -131,6 +131,6 @@ def make_room(recorded: Archive, observed: Path, ordered: Mapping[str, Any], *, 
     kept = set_aside(earlier, observed)
     check_place(observed)
     return Room(
-        f"an earlier, incomplete replay ({len(earlier.archive.exchanges())} exchanges) is kept as {kept}; a daemon's memory dies with it, so "
-        "this one began with a fresh cell, from the start"
+        f"an earlier, incomplete replay ({count} exchanges) is kept as {kept}; a daemon's memory dies with it, so this one began with a fresh "
+        "cell, from the start"
     )

@@ -38,7 +38,9 @@ def tell(
     try:
         observed = read(place, salvage=True, keys=keys)
     except ArchiveError as error:
-        raise UsageError(f"the player ended with exit code {player_exit} and left nothing that can be read: {error}{_tail(report)}") from error
+        raise UsageError(
+            f"{place}: INCOMPLETE: the player ended with exit code {player_exit} and left nothing that can be read ({error}){_tail(report)}"
+        ) from error
     exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]
     joined = recorded.join()
     planned = len({exchange.id for exchange in joined.exchanges} | {gap.exchange for gap in joined.gaps if gap.exchange is not None})
