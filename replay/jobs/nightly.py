@@ -9,6 +9,8 @@ One night: replay on the candidate, replay on the primary as control, compare, j
     rules = "rules.toml"           # optional, as all below
     noise = "noise.json"
     state = "workspace"            # where the recording holds no snapshot
+    from = 2                       # only a stretch of the recording: from this snapshot's number …
+    until = "snapshot 3"           # … until an event number, as text, or a snapshot
     allow = ["external-read"]
     pace = "asap"
     cell = "auto"
@@ -56,9 +58,11 @@ _TEXTS: Final = (
     "known_secrets",
     "redaction_key",
     "keys",
+    "until",
 )
+_NUMBERS: Final = ("seed", "from")
 _NEEDED: Final = ("recording", "candidate", "control", "ledger", "output")
-_KNOWN: Final = frozenset({*_TEXTS, "allow", "seed", "clear_reports"})
+_KNOWN: Final = frozenset({*_TEXTS, *_NUMBERS, "allow", "clear_reports"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class Plan:
     keys: Path | None = None
     """Where private keys lie; they are loaded by `run_night` only where its caller brings none."""
     clear_reports: bool = False
+    start: int | None = None
+    """The snapshot from which a stretch is replayed; None: all of the recording."""
+    until: str | None = None
 
 
 def load_plan(path: Path) -> Plan:
@@ -140,6 +147,8 @@ def load_plan(path: Path) -> Plan:
         resolved("redaction_key"),
         resolved("keys"),
         told.get("clear_reports", False),
+        told.get("from"),
+        told.get("until"),
     )
 
 
@@ -196,6 +205,8 @@ def _judged_night(
             observed=folder / f"{name}.parity",
             daemon=daemon,
             state=plan.state,
+            start=plan.start,
+            until=plan.until,
             pace=plan.pace,
             allow=plan.allow,
             cell=plan.cell,
@@ -235,8 +246,9 @@ def _expect_types(path: Path, text: str, told: Mapping[str, Any]) -> None:
     for key in _TEXTS:
         if not isinstance(told.get(key, ""), str):
             raise UsageError(f"{path}, line {line_of_key(text, key, 1)}: {key} must be a text")
-    if isinstance(told.get("seed", 0), bool) or not isinstance(told.get("seed", 0), int):
-        raise UsageError(f"{path}, line {line_of_key(text, 'seed', 1)}: seed must be a whole number")
+    for key in _NUMBERS:
+        if isinstance(told.get(key, 0), bool) or not isinstance(told.get(key, 0), int):
+            raise UsageError(f"{path}, line {line_of_key(text, key, 1)}: {key} must be a whole number")
     if not isinstance(told.get("clear_reports", False), bool):
         raise UsageError(f"{path}, line {line_of_key(text, 'clear_reports', 1)}: clear_reports must be true or false")
     allow = told.get("allow", [])

@@ -20,6 +20,7 @@ from replay.demo import make_workspace
 from replay.demo.daemon import DEFAULT_PASSWORD, DEFAULT_USERNAME
 from replay.jobs.foretelling import foretell
 from replay.jobs.judging import Basis, compare_run
+from replay.jobs.nightly import run_night
 from replay.jobs.replaying import Order, replay_archive
 from replay.jobs.stretching import find_remembered, search
 from replay.model import Connection, Ended, EndReason, GapReason, Opened, Request, Response, SnapshotRecord, UsageError
@@ -282,3 +283,16 @@ def a_recording() -> Callable[..., Path]:
         return folder / "a.parity"
 
     return make
+
+
+def test_a_night_on_a_stretch(recording: Path, tmp_path: Path) -> None:
+    """A night can be told the stretch: both of its replays take it, and it is judged."""
+    config = tmp_path / "night.toml"
+    lines = [f'recording = "{recording}"', 'candidate = "demo-js"', 'control = "demo-js"', 'ledger = "l.jsonl"', 'output = "nights"']
+    config.write_text("\n".join([*lines, "from = 2", 'until = "snapshot 3"', 'allow = ["all"]']))
+    night = run_night(config, now=NOW, progress=quiet)
+    assert night.exit_code == 0, night.text
+    assert night.text.count("13 planned · 6 observed · 7 gaps (7 not asked for)") == 2
+    config.write_text(config.read_text().replace("from = 2", 'from = "2"'))
+    with pytest.raises(UsageError, match="from must be a whole number"):
+        run_night(config, now=NOW, progress=quiet)
