@@ -67,14 +67,23 @@ class OpenSegment:
             raise error if isinstance(error, ArchiveError) else unwritten(path, error) from error
         return segment
 
-    def write(self, raw: bytes, holds: Holds, *, records: int = 0, events: Sequence[int] = (), body: bytes | None = None) -> None:
+    def write(
+        self,
+        raw: bytes,
+        holds: Holds,
+        *,
+        records: int = 0,
+        events: Sequence[int] = (),
+        body: bytes | None = None,
+        frame: bytes | None = None,
+    ) -> None:
         """
-        Append one block. *events* are the event numbers in it, *body* the digest of what it holds.
+        Append one block. *events* are the event numbers in it, *body* the digest of what it holds, *frame* what it is packed, if it is.
 
         Raises:
             ArchiveError: it can't be written; the file ends with the block before, if the disk allows that much.
         """
-        stored = self._stored(raw, holds)
+        stored = self._stored(raw, holds, frame)
         self._append(stored)
         self.blocks.append(
             Block(
@@ -140,8 +149,8 @@ class OpenSegment:
             self.stuck = True
             raise unwritten(self.path, error) from error
 
-    def _stored(self, raw: bytes, holds: Holds) -> bytes:
-        frame = blocks.compress(raw)
+    def _stored(self, raw: bytes, holds: Holds, frame: bytes | None = None) -> bytes:
+        frame = blocks.compress(raw) if frame is None else frame
         return frame if self.cipher is None else self.cipher.seal(len(self.blocks), holds, frame, last=holds == "index")
 
     def _append(self, stored: bytes) -> None:

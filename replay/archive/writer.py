@@ -11,6 +11,9 @@ A segment that is big or old enough is closed with its index, and the next begun
 writer holds in memory grows with the blocks of the open segment and the number of closed ones alone. `retain()` takes the oldest closed ones
 away and says so in the manifest.
 
+Where there is a *packer*, blocks are compressed beside, in order, and written when they come back, so that whoever appends does not wait for
+it; a few blocks more are open then.
+
 A block that can't be written (disk full) is cut off again and its records are lost: that is raised at once, and remembered. Every later
 block begins by trying to write gaps of reason `not written` for what was lost, so an archive that could be sealed after all says what it
 lacks. Only where the half block can't be cut off, or the disk itself fails in `flush()`, nothing more is taken.
@@ -18,13 +21,16 @@ lacks. Only where the half block can't be cut off, or the disk itself fails in `
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from replay.archive import blocks
 from replay.archive import manifest as manifests
 from replay.archive.codec import BODY_BYTES, SegmentHead, digest_of, encode, reference
 from replay.archive.counts import Tally, events_of
@@ -45,6 +51,11 @@ BLOCK_SECONDS_MAX: Final = 1.0
 SEGMENT_BYTES_MAX: Final = 256 * 1024 * 1024
 SEGMENT_SECONDS_MAX: Final = 3600.0
 
+_PACKED_MAX: Final = 8
+"""So many blocks are compressed beside, no more."""
+
+type _Block = list[tuple[Record, bytes]]
+
 
 class ArchiveWriter:
     """
@@ -63,6 +74,7 @@ class ArchiveWriter:
         segment_seconds_max: float,
         clock: Callable[[], float],
         disk: Disk,
+        packer: Executor | None = None,
     ) -> None:
         self.path = path
         self._manifest = manifest
@@ -83,6 +95,8 @@ class ArchiveWriter:
         self._lost = Losses()
         self._end: End | None = None
         self._segment: OpenSegment | None = None
+        self._packer = packer
+        self._packed: deque[tuple[_Block, bytes, Future[bytes]]] = deque()
 
     @classmethod
     def create(
@@ -97,13 +111,14 @@ class ArchiveWriter:
         segment_seconds_max: float = SEGMENT_SECONDS_MAX,
         clock: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
+        packer: Executor | None = None,
     ) -> Self:
         """
         Make a new archive: a folder (0700) with an unsealed manifest and an empty first segment.
 
         *facts* is any JSON and goes into the manifest as it is, in clear: nothing of the traffic belongs there. *started_at* is wall clock,
         now by default; *clock* is in seconds. Where there are *recipients* (X25519 public keys of 32 bytes), everything but the manifest is
-        encrypted to each of them.
+        encrypted to each of them. A *packer*, with one thread, compresses beside; it must outlive the writer.
 
         Raises:
             ArchiveError: there is something at the path already, the facts are no JSON, a recipient is no key, or the disk refuses.
@@ -134,6 +149,7 @@ class ArchiveWriter:
             segment_seconds_max=segment_seconds_max,
             clock=clock,
             disk=disk,
+            packer=packer,
         )
         writer._write_manifest(manifest)
         writer._segment = writer._new_segment(SegmentHead(FORMAT, manifest.id, kind, 1, 0), Tally())
@@ -157,6 +173,8 @@ class ArchiveWriter:
         try:
             if not self._open:
                 self._rotate_if_due()
+            if bodies:
+                self._write_packed(wait=True)
             for digest, data in bodies.items():
                 self._ready().write_body(digest, data)
         except ArchiveError:
@@ -178,11 +196,14 @@ class ArchiveWriter:
                 self._rotate_if_due()
         elif self._clock() - self._open_since >= BLOCK_SECONDS_MAX:
             self._close_block()
+        if self._packed:
+            self._write_packed()
 
     def flush(self) -> None:
         """Write the open block and wait until all is on the disk itself."""
         self._ready()
         self._close_block()
+        self._write_packed(wait=True)
         self._ready().settle()
 
     def note(self, **facts: Any) -> None:
@@ -287,6 +308,7 @@ class ArchiveWriter:
         self._ready(ending=True)
         if self._end is None:
             self._close_block()
+            self._write_packed(wait=True)
             end = End(event, float(at), reason, cut)
             self._write_block(self._ready(), [(end, encode(end))])
             self._end = end
@@ -342,6 +364,7 @@ class ArchiveWriter:
         try:
             if not segment.stuck and self._end is None:
                 self._close_block()
+                self._write_packed(wait=True)
         finally:
             self._segment = None
             segment.file.close()
@@ -384,6 +407,7 @@ class ArchiveWriter:
 
     def _rotate(self) -> None:
         segment = self._ready()
+        self._write_packed(wait=True)
         if len(segment.blocks) == 1:
             # no block but its head
             self._segment_since = self._clock()
@@ -418,18 +442,37 @@ class ArchiveWriter:
         block, self._open, self._open_bytes = self._open, [], 0
         try:
             for gaps in self._lost.batches(BLOCK_RECORDS_MAX):
+                self._write_packed(wait=True)
                 self._write_block(segment, [(gap, encode(gap)) for gap in gaps])
                 self._lost.said(gaps)
-            if block:
+            if block and self._packer is not None:
+                raw = b"".join(raw for _, raw in block)
+                self._packed.append((block, raw, self._packer.submit(blocks.compress, raw)))
+            elif block:
                 self._write_block(segment, block)
         except ArchiveError:
-            for record, _ in block:
-                self._lost.add(record)
+            self._lose(block)
             raise
+        self._write_packed()
 
-    def _write_block(self, segment: OpenSegment, block: list[tuple[Record, bytes]]) -> None:
+    def _write_packed(self, *, wait: bool = False) -> None:
+        """Write the blocks that are compressed by now, or with *wait* all. What can't be written is lost and remembered."""
+        while self._packed and (wait or len(self._packed) > _PACKED_MAX or self._packed[0][2].done()):
+            block, raw, frame = self._packed.popleft()
+            try:
+                self._write_block(self._ready(ending=True), block, raw, frame.result())
+            except ArchiveError:
+                self._lose(block)
+                raise
+
+    def _lose(self, block: _Block) -> None:
+        for record, _ in block:
+            self._lost.add(record)
+
+    def _write_block(self, segment: OpenSegment, block: _Block, raw: bytes | None = None, frame: bytes | None = None) -> None:
         events = [number for record, _ in block for run in events_of(record) for number in run]
-        segment.write(b"".join(raw for _, raw in block), "records", records=len(block), events=events)
+        joined = b"".join(raw for _, raw in block) if raw is None else raw
+        segment.write(joined, "records", records=len(block), events=events, frame=frame)
         for record, _ in block:
             segment.tally.add(record)
 
