@@ -12,9 +12,11 @@ as `source-index:obsidian:<16 hex>:<ms>`, is a *composed* id; its parts are what
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from replay.content import Number
+from replay.identity.scanning import may_hold
 
 ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "api-key-prefix", "bearer", "digest", "time-id", "token", "prefix", "placeholder"})
 """Kinds whose values a daemon makes and that must map one to one."""
@@ -86,6 +88,7 @@ _HEX12: Final = re.compile(r"[0-9a-f]{12}|[0-9a-f]{16}")
 _PLACEHOLDER: Final = re.compile(r"REDACTED[A-Za-z0-9_-]{12,4096}|~~[A-Za-z0-9_-]{2,17}")
 _GLUE: Final = re.compile(r"[A-Za-z0-9_.:/#@%~+-]*")
 _COMPOSED_LENGTH_MAX: Final = 400
+_SHORT_LENGTH_MAX: Final = 120
 _PRECISION: Final = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[a-z]?[0-9]+")
@@ -118,6 +121,18 @@ _EPOCH_HIGH: Final = 2_400_000_000
 
 def find(text: str) -> list[Span]:
     """Give the ids and times inside a text, in order, not overlapping."""
+    if len(text) <= _SHORT_LENGTH_MAX:
+        return list(_find_again(text))
+    return _find(text) if may_hold(text.encode("utf-8", "surrogatepass")) else []
+
+
+@lru_cache(maxsize=8192)
+def _find_again(text: str) -> tuple[Span, ...]:
+    """Find in short texts: values of headers and names come again and again."""
+    return tuple(_find(text))
+
+
+def _find(text: str) -> list[Span]:
     found: list[Span] = []
     for match in _FIND.finditer(text):
         role = _role(match)
