@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,7 +76,12 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
     rewriter = Rewriter(bindings, credentials=credentials, dates=dates, replacements={**_mapped(facts), **job.replacements})
     told = _facts(recorded, planned, job, facts)
     rows = Rows(recorded, Path(facts.workspace), bindings, planned.chosen) if facts.workspace else None
-    with ArchiveWriter.create(job.observed, kind="observed", facts=told, started_at=started_at, recipients=job.recipients) as writer:
+    with (
+        ThreadPoolExecutor(1, "packer") as packer,
+        ArchiveWriter.create(
+            job.observed, kind="observed", facts=told, started_at=started_at, recipients=job.recipients, packer=packer
+        ) as writer,
+    ):
         observed = Observed(writer, clock)
         if provider is not None:
             provider.attach(observed)
