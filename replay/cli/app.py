@@ -176,6 +176,10 @@ def replay(
     ] = None,
     redaction_key: Annotated[Path | None, typer.Option("--redaction-key", help="The recorder's key, which hid those secrets.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent, left out and waited for.")] = False,
+    control_daemon: Annotated[
+        str | None, typer.Option("--control-daemon", help="Replay on this daemon too, at the same time, exchange by exchange in turns.")
+    ] = None,
+    control_observed: Annotated[Path | None, typer.Option("--control-observed", help="The new archive of what that one answers.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Set an incomplete archive of the same replay aside and play again.")] = False,
     salvage: SalvageOption = False,
     keys: KeysOption = None,
@@ -201,6 +205,8 @@ def replay(
         provider=provider,
         dry_run=dry_run,
         as_json=as_json,
+        control_daemon=control_daemon,
+        control_observed=control_observed,
         resume=resume,
         salvage=salvage,
         known_secrets=known_lines(known_secrets),

@@ -15,14 +15,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from replay.archive import Archive, Keyring, narrowed, public_keys, read
-from replay.daemon import CellReport, DaemonSpec, check_target, load_daemon, started_cell
+from replay.daemon import CellReport, DaemonSpec, StartedCell, check_target, load_daemon, started_cell
 from replay.daemon.cell import RECORDED_PORT
 from replay.daemon.tether import tethered
 from replay.jobs.clocks import began_at, check_clock, set_clock
@@ -30,21 +31,37 @@ from replay.jobs.foretelling import explain, foretell, lay_out
 from replay.jobs.judging import readers_of
 from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.jobs.outbox import open_outbox
-from replay.jobs.resuming import make_room
+from replay.jobs.pairing import run_pair, tell_pair
+from replay.jobs.resuming import Wanted, make_room, make_room_for_pair
 from replay.jobs.scratch import Scratch, open_scratch, remove_abandoned
 from replay.jobs.standing import standing, tell
 from replay.jobs.stretching import Remembered, find_remembered
 from replay.model import DaemonError, ParityError, UsageError
 from replay.plan import Stretch, find_stretch
 from replay.play.providing import served_lanes
+from replay.play.turns import SIDES
 from replay.redact import Redactor
+from replay.report import visible
 from replay.routes import REPLAY_CLASSES, by_name
 
 type Progress = Callable[[str, int, int], None]
 
 _INCOMPLETE: Final = 2
 _UNORDERED: Final = frozenset(
-    {"archive", "observed", "daemon", "resume", "dry_run", "as_json", "known_secrets", "redaction_key", "extra_arguments", "keys", "scratch"}
+    {
+        "archive",
+        "observed",
+        "control_observed",
+        "as_json",
+        "daemon",
+        "resume",
+        "dry_run",
+        "known_secrets",
+        "redaction_key",
+        "extra_arguments",
+        "keys",
+        "scratch",
+    }
 )
 
 
@@ -82,6 +99,9 @@ class Order:
     """Added to the daemon's command; the demo's faults."""
     keys: Keyring = field(default_factory=Keyring, repr=False)
     """What opens the recording, where it is encrypted; what is observed is encrypted for the same recipients."""
+    control_daemon: str | None = None
+    """Replay on this daemon too, at the same time, in turns; with `control_observed`."""
+    control_observed: Path | None = None
     resume: bool = False
     """Set an incomplete archive of the same replay aside and play again; a complete one is left as it is, and nothing is played."""
     scratch: Path | None = None
@@ -118,6 +138,8 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         return Replayed(_foretell(recorded, order, stretch), 0)
     spec = None if order.daemon is None else load_daemon(order.daemon, extra_arguments=order.extra_arguments)
     check_clock(order.clock, spec)
+    if order.control_daemon is not None:
+        return _pair(recorded, order, stretch, progress)
     room = make_room(recorded, order.observed, _ordered(order, spec), resume=order.resume, keys=order.keys)
     if room.complete:
         return Replayed(room.text, 0)
@@ -136,6 +158,49 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         raise Interrupted("\n".join(filter(None, (standing(order.observed, order.keys), room.text)))) from error
     said = "".join(f"\nnote: {text}" for text in (*left, *([room.text] if room.text else [])))
     return replace(replayed, text=replayed.text + said)
+
+
+def _pair(recorded: Archive, order: Order, stretch: Stretch, progress: Progress) -> Replayed:
+    """Replay on two daemons at the same time; `replay_archive` says the rest."""
+    assert order.control_observed is not None
+    orders = (order, replace(order, daemon=order.control_daemon, observed=order.control_observed))
+    specs = [load_daemon(str(each.daemon), extra_arguments=each.extra_arguments) for each in orders]
+    wanted = [Wanted(each.observed, _ordered(each, spec)) for each, spec in zip(orders, specs, strict=True)]
+    room = make_room_for_pair(recorded, wanted, resume=order.resume, keys=order.keys)
+    if room.complete:
+        return Replayed(room.text, 0)
+    left = remove_abandoned()
+    places = (order.observed, order.control_observed)
+
+    def stand() -> str:
+        return "\n".join(filter(None, (*(standing(place, order.keys) for place in places), room.text)))
+
+    try:
+        progress("laying out the state", 0, 1)
+        with open_scratch(order.scratch, private=any(public_keys(recorded))) as scratch:
+            laid = _lay(recorded, order, stretch, scratch)
+            notes: list[list[str]] = [[], []]
+
+            def start(side: int, socket: Path) -> AbstractContextManager[StartedCell]:
+                turn = {"turns": str(socket), "side": SIDES[side]}
+                return _started(recorded, orders[side], stretch, specs[side], scratch, laid, notes[side], turn=turn)
+
+            outcomes = run_pair(start, scratch.path, recorded.digest)
+    except ParityError as error:
+        raise type(error)(f"{error}\n{stand()}") from error
+    except KeyboardInterrupt as error:
+        raise Interrupted(stand()) from error
+    said, codes = [], []
+    for side, (each, outcome) in enumerate(zip(orders, outcomes, strict=True)):
+        if isinstance(outcome, DaemonError):
+            text, code = f"{visible(str(outcome), keep_lines=True)}\n{standing(each.observed, order.keys)}", _INCOMPLETE
+        else:
+            told = _tell(recorded, each, outcome.player_exit, outcome, [*notes[side], *laid.remembered.lines()])
+            text, code = told.text, told.exit_code
+        said.append(f"{SIDES[side]}, {each.daemon}: {text}")
+        codes.append(code)
+    said += [tell_pair(places, order.keys), *(f"note: {text}" for text in left), *([f"note: {room.text}"] if room.text else [])]
+    return Replayed("\n".join(said), max(codes), next((each for each in outcomes if isinstance(each, CellReport)), None))
 
 
 def known_lines(path: Path | None) -> tuple[str, ...]:
@@ -163,6 +228,10 @@ def recorded_workspace(recorded: Archive) -> str | None:
 def _check(order: Order) -> None:
     if (order.daemon is None) == (order.target is None):
         raise UsageError("name either a --daemon to start in a cell, or the --target URL of one that is running")
+    if (order.control_daemon is None) != (order.control_observed is None):
+        raise UsageError("two cells at once need both --control-daemon and --control-observed")
+    if order.control_observed is not None and (order.target is not None or order.control_observed.absolute() == order.observed.absolute()):
+        raise UsageError("two cells at once are of two daemons that are started, with an archive each: give --daemon, and another place")
     if order.cell not in {"auto", "namespace", "mapped"}:
         raise UsageError(f"--cell {order.cell}: must be auto, namespace or mapped")
     if order.provider not in {"recorded", "companion"}:
@@ -200,19 +269,53 @@ def _foretell(recorded: Archive, order: Order, stretch: Stretch) -> str:
     )
 
 
-def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec, scratch: Scratch) -> Replayed:
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """The state to start from, before any cell has its copy."""
+
+    state: Path
+    dropped: tuple[str, ...]
+    remembered: Remembered
+    api_keys: Mapping[str, str]
+
+
+def _lay(recorded: Archive, order: Order, stretch: Stretch, scratch: Scratch) -> _Laid:
     state, dropped = lay_out(recorded, order.state, stretch, scratch.path)
-    remembered = find_remembered(recorded, stretch, state)
     api_keys = {} if order.state is not None else renew_keys(state, find_taken_keys(recorded.records()))
+    return _Laid(state, tuple(dropped), find_remembered(recorded, stretch, state), api_keys)
+
+
+def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec, scratch: Scratch) -> Replayed:
+    laid = _lay(recorded, order, stretch, scratch)
+    notes: list[str] = []
+    with _started(recorded, order, stretch, spec, scratch, laid, notes) as cell:
+        report = cell.wait()
+    return _tell(recorded, order, report.player_exit, report, [*notes, *laid.remembered.lines(), *explain(recorded, order.only, stretch)])
+
+
+@contextmanager
+def _started(  # noqa: PLR0917 - one replay's circumstances, all needed
+    recorded: Archive,
+    order: Order,
+    stretch: Stretch,
+    spec: DaemonSpec,
+    scratch: Scratch,
+    laid: _Laid,
+    notes: list[str],
+    *,
+    turn: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[StartedCell]:
+    """Have a cell with its player while the block lasts; *notes* takes what is to be said of it."""
     clocked, clock = set_clock(spec, order.clock, began_at(recorded, stretch))
-    job = {**_job(recorded, order, stretch, remembered, spec), "login": _login(spec), "api_keys": api_keys, "clock_behind_s": clock.behind_s}
+    job = {**_job(recorded, order, stretch, laid.remembered, spec), "login": _login(spec), "clock_behind_s": clock.behind_s, **turn}
+    job["api_keys"] = dict(laid.api_keys)
     # The player writes beside the cell and the archive moves afterwards: its destination may be a place that no cell should write to.
     hidden = [path for path in (spec.workspace or recorded_workspace(recorded), spec.home, *(mount.target for mount in spec.mounts)) if path]
     with (
         open_outbox(order.observed, hidden=hidden, scratch=scratch.path) as outbox,
         started_cell(
             clocked,
-            state=state,
+            state=laid.state,
             recorded_workspace=recorded_workspace(recorded),
             player=[sys.executable, "-m", "replay.play", "-"],
             player_input=json.dumps({**job, "observed": str(outbox.written)}).encode(),
@@ -220,15 +323,14 @@ def _in_cell(recorded: Archive, order: Order, stretch: Stretch, spec: DaemonSpec
             kind=order.cell,  # type: ignore[arg-type]  # checked above
             recorded_port=_recorded_port(recorded),
             visible=[order.archive.absolute(), *_code()],
-            writable=[outbox.folder],
+            writable=[outbox.folder, *(Path(turn["turns"]).parent for _ in turn.keys() & {"turns"})],
             machine_id=_machine_id(recorded, order, stretch),
             held=(*scratch.held, *outbox.held),
             lanes=served_lanes(recorded) if order.provider == "recorded" else (),
         ) as cell,
     ):
-        report = cell.wait()
-    notes = [*clock.notes, *(f"left out of the state: {text}" for text in dropped), *([outbox.note] if outbox.note else [])]
-    return _tell(recorded, order, report.player_exit, report, [*notes, *remembered.lines(), *explain(recorded, order.only, stretch)])
+        notes += [*clock.notes, *(f"left out of the state: {text}" for text in laid.dropped), *([outbox.note] if outbox.note else [])]
+        yield cell
 
 
 def _login(spec: DaemonSpec) -> dict[str, str]:

@@ -5,7 +5,7 @@ A daemon's memory dies with it, so nothing is played on from the middle: a resum
 the start. What an earlier one had observed is kept beside the place, as `NAME.incomplete-1` and so on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -79,9 +79,9 @@ def expect_same_order(earlier: Earlier, recorded: Archive, ordered: Mapping[str,
             )
 
 
-def set_aside(earlier: Earlier, observed: Path) -> Path:
+def set_aside(earlier: Earlier, observed: Path, why: str = "incomplete") -> Path:
     """
-    Give an earlier archive another name, so that its place is free; gives the new path.
+    Give an earlier archive another name, with *why* in it, so that its place is free; gives the new path.
 
     Raises:
         UsageError: the file system refuses.
@@ -89,7 +89,7 @@ def set_aside(earlier: Earlier, observed: Path) -> Path:
     """
     try:
         for number in count(1):
-            kept = observed.with_name(f"{observed.name}.incomplete-{number}")
+            kept = observed.with_name(f"{observed.name}.{why}-{number}")
             if not kept.exists() and not kept.is_symlink():
                 earlier.path.rename(kept)
                 return kept
@@ -134,3 +134,38 @@ def make_room(recorded: Archive, observed: Path, ordered: Mapping[str, Any], *, 
         f"an earlier, incomplete replay ({count} exchanges) is kept as {kept}; a daemon's memory dies with it, so this one began with a fresh "
         "cell, from the start"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An archive that shall be made, and what its replay is asked for."""
+
+    observed: Path
+    ordered: Mapping[str, Any]
+
+
+def make_room_for_pair(recorded: Archive, wanted: Sequence[Wanted], *, resume: bool, keys: Keyring) -> Room:
+    """
+    Make sure, as `make_room` does, that two archives can be made at once. Of an earlier pair both or none count as complete.
+
+    Raises:
+        UsageError: one of the places is taken.
+
+    """
+    earlier = [find_earlier(each.observed, keys) for each in wanted]
+    if not resume or not any(earlier):
+        for each in wanted:
+            make_room(recorded, each.observed, each.ordered, resume=False, keys=keys)
+        return Room()
+    for each, found in zip(wanted, earlier, strict=True):
+        if found is not None:
+            expect_same_order(found, recorded, each.ordered)
+    if all(found is not None and found.complete for found in earlier):
+        return Room(f"{' and '.join(str(each.observed) for each in wanted)}: are there, sealed and complete; nothing was played", complete=True)
+    kept = []
+    for each, found in zip(wanted, earlier, strict=True):
+        if found is not None:
+            # One without the other was not timed under the same load.
+            kept.append(str(set_aside(found, each.observed, "unpaired" if found.complete else "incomplete")))
+        check_place(each.observed)
+    return Room(f"of an earlier, incomplete pair is kept: {', '.join(kept)}; both began again with fresh cells, from the start")

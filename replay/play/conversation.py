@@ -130,6 +130,11 @@ class Conversation:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def streams(self) -> bool:
+        """Whether the head of a stream has come: others need not wait for its end."""
+        return self.begun and self._observation.streamed
+
+    @property
     def leaves(self) -> bool:
         """Whether the recorded client left the answer, so that it is left here too."""
         return self.step.exchange.end in LEFT

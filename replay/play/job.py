@@ -51,6 +51,10 @@ class Job:
     """The same after requests whose answers say that work goes on, where no job table and no poll shows how far it is."""
     poll_bound_s: float = 5.0
     """How long a poll is repeated until it is as far as the recorded one was."""
+    turns: Path | None = None
+    """The socket at which to ask for a turn before each step, where another replay runs at the same time."""
+    side: str = ""
+    """Which of the two this is."""
     ordered: Mapping[str, Any] = field(default_factory=dict)
     """What the replay was asked for, for the observed archive's facts."""
     replacements: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -144,7 +148,7 @@ def parse_job(text: bytes, place: str) -> Job:
         stretch = Stretch(**told.get("stretch", {}))
     except TypeError as error:
         raise UsageError(f"{place}: its stretch is none ({error})") from error
-    paths = {"recorded": Path(told["recorded"]), "observed": Path(told["observed"])}
+    paths = {"recorded": Path(told["recorded"]), "observed": Path(told["observed"]), "turns": Path(told["turns"]) if told.get("turns") else None}
     sets = {name: frozenset(told.get(name, ())) for name in ("allow", "lost")}
     return Job(**{**told, **paths, **sets, "stretch": stretch, "keys": keys, "recipients": recipients})
 

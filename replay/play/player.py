@@ -42,6 +42,7 @@ from replay.play.quiet import Quiet
 from replay.play.rewriting import Rewriter
 from replay.play.rows import Looked, Rows
 from replay.play.sampling import Sampler
+from replay.play.turns import Gate
 
 _CONNECT_TRIES: Final = 4
 _CONNECT_AGAIN_S: Final = 0.4
@@ -70,7 +71,10 @@ class Player:
         limits: Limits,
         rows: Rows | None = None,
         busy: Callable[[], int] = lambda: 0,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate if gate is not None else Gate()
+        self._stepping = False
         self._plan = plan
         self._job = job
         self._facts = facts
@@ -150,7 +154,7 @@ class Player:
         self.counts["asked_for_health"] = self._watch.asked
         self.counts["bindings"] = len(self._bindings)
         self.counts["contradictions"] = len(self._bindings.contradictions)
-        self.counts.update(self._layer.counts + self._rewriter.counts)
+        self.counts.update(self._layer.counts + self._rewriter.counts + self._gate.counts)
         if self._rows is not None:
             self.counts.update(self._rows.counts)
         values = {name: float(count) for name, count in self.counts.items()}
@@ -189,11 +193,16 @@ class Player:
             self._observed.gap(GapReason.LOOPBACK, step.exchange.id, "another daemon listens on the recorded port, which /mcp calls")
             self._finish(step)
             return
+        if self._over is None:
+            self._stepping = True  # from the turn to the request nothing is in flight, and the turn is kept all the same
+            await self._gate.pass_(step.exchange.opened_event)
         if self._over is not None:
             self._observed.gap(*self._gap_for(step))
             self._finish(step)
             return
         await self._send(step)
+        self._stepping = False
+        self._leave_turn()
         if not self._has_yielded:
             await asyncio.sleep(0)  # what came meanwhile shall not wait until all is sent that may be sent
 
@@ -408,11 +417,17 @@ class Player:
 
     def _notify(self) -> None:
         """Wake the walk where what it waits for holds now."""
+        self._leave_turn()
         if self._waiting is not None and (self._over is not None or self._failure is not None or self._waiting[0]()):
             woken, self._waiting = self._waiting[1], None
             self._may_send_at = time.perf_counter()
             if not woken.done():
                 woken.set_result(None)
+
+    def _leave_turn(self) -> None:
+        """Let the other replay send, where there is one and nothing but streams is in flight here."""
+        if self._gate.has_turn and not self._stepping and all(each.streams for each in self._open.values()):
+            self._gate.leave()
 
     def _do(self, work: Coroutine[None, None, None]) -> None:
         """Do something beside the walk, which ends where that fails."""
@@ -427,6 +442,7 @@ class Player:
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
+        self._gate.shut()
         self._notify()
 
     async def _tick(self) -> None:
@@ -464,6 +480,7 @@ class Player:
     def _end(self, reason: GapReason, detail: str) -> None:
         if self._over is None:
             self._over = (reason, detail)
+            self._gate.shut()
             for conversation in list(self._open.values()):
                 if conversation.leaves:
                     conversation.leave()

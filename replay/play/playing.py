@@ -21,6 +21,7 @@ from replay.play.player import Player
 from replay.play.providing import Provider
 from replay.play.rewriting import Rewriter, read_auth_secret
 from replay.play.rows import Rows
+from replay.play.turns import Gate
 from replay.play.verdicts import Login, survey
 from replay.workspace.agent_yaml import read_configuration
 from replay.workspace.secret_forms import secret_forms
@@ -85,6 +86,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
         observed = Observed(writer, clock)
         if provider is not None:
             provider.attach(observed)
+        gate = await Gate.open(job.turns, job.side)
         player = Player(
             planned,
             job,
@@ -96,6 +98,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
             rows=rows,
             credentials=credentials,
             limits=limits,
+            gate=gate,
             busy=(lambda: 0) if provider is None else (lambda: provider.busy),
         )
         try:
@@ -106,6 +109,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
                 raise
             raise next(_leaves(ours)) from group
         finally:
+            await gate.close()
             if rows is not None:
                 rows.close()
         counts = {**player.counts, **({} if provider is None else provider.finish())}

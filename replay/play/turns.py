@@ -64,6 +64,11 @@ class Gate:
         writer.write(json.dumps({"side": side}).encode() + b"\n")
         return cls((reader, writer))
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether this side may send."""
+        return self._has_turn
+
     async def pass_(self, number: int) -> None:
         """Wait for the turn to send a step, numbered in recorded order; at once where this side has it and something is in flight."""
         if self._streams is None:
