@@ -1,25 +1,29 @@
 """API keys that were there before a recording began, and have a placeholder in it."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from replay.jobs.old_keys import find_taken_keys, renew_keys
-from replay.model import Connection, Exchange, ParityError, Request, Response
+from replay.model import Connection, Ended, EndReason, Opened, ParityError, Record, Request, Response
 from replay.redact import Redactor
+from replay.workspace.tokens import is_api_key
 
 _KEY = b"sig_sk_0123456789ab_" + b"Ss9-_" * 8 + b"xyz"
 _OTHER = b"sig_sk_ba9876543210_" + b"Tt8-_" * 8 + b"abc"
 
 
-def asking(number: int, key: bytes, status: int, *, redacted: bool = True) -> Exchange:
-    """Make an exchange that showed a key."""
+def asking(number: int, key: bytes, status: int, *, redacted: bool = True, error: str = "invalid api key") -> Iterator[Record]:
+    """Make the records of an exchange that showed a key."""
     request = Request(b"GET", b"/api/memories", b"HTTP/1.1", ((b"Authorization", b"Bearer " + key),))
     if redacted:
         request, _ = Redactor(b"k" * 32).request(request, "GET /api/memories")
-    return Exchange(number, request, Response(b"HTTP/1.1", status, b"", ()), Connection("c"), number * 3, number * 3 + 2, 1.0, 2.0)
+    answer = Response(b"HTTP/1.1", status, b"", (), f'{{"error":"{error}"}}'.encode() if status == 401 else b"{}")
+    yield Opened(number, number * 3, 1.0, Connection("c"), request)
+    yield Ended(number, number * 3 + 2, 2.0, EndReason.COMPLETE, answer, b"")
 
 
 def state_with(folder: Path, *prefixes: str) -> Path:
@@ -32,28 +36,39 @@ def state_with(folder: Path, *prefixes: str) -> Path:
     return folder
 
 
-def test_only_keys_that_were_taken() -> None:
-    """A key that a recorded answer refused, or that stands there in clear, is none to be renewed."""
-    taken = find_taken_keys([asking(1, _KEY, 200), asking(2, _OTHER, 401), asking(3, _OTHER, 200, redacted=False)])
-    assert list(taken) == ["sig_sk_0123456789ab"]
+def hashes(state: Path) -> dict[str, str]:
+    """Give prefix → hash of the rows."""
+    with closing(sqlite3.connect(state / "memory" / "memories.db")) as database:
+        return dict(database.execute("select prefix, key_hash from api_keys").fetchall())
+
+
+def test_only_keys_that_had_a_row() -> None:
+    """A key that was taken, or refused because it was revoked, had one; what was refused for itself had none."""
+    third = b"sig_sk_cccccccccccc_" + b"Uu7-_" * 8 + b"xyz"
+    taken = find_taken_keys([*asking(1, _KEY, 200), *asking(2, _OTHER, 401), *asking(3, third, 401, redacted=False, error="api key revoked")])
+    assert set(taken) == {"sig_sk_0123456789ab", "sig_sk_cccccccccccc"}
     assert "REDACTED" in taken["sig_sk_0123456789ab"]
 
 
-def test_their_rows_get_the_placeholders_hash(tmp_path: Path) -> None:
-    """The row of a taken key gets another hash, any other row stays as it is."""
-    state = state_with(tmp_path / "ws", "sig_sk_0123456789ab", "sig_sk_ba9876543210")
-    assert renew_keys(state, find_taken_keys([asking(1, _KEY, 200)])) == 1
-    with closing(sqlite3.connect(state / "memory" / "memories.db")) as database:
-        rows = dict(database.execute("select prefix, key_hash from api_keys").fetchall())
-    assert "REDACTED" not in rows["sig_sk_0123456789ab"]
-    assert "REDACTED" in rows["sig_sk_ba9876543210"]
+@pytest.mark.parametrize("spelling", ["sig_sk_", ""])
+def test_their_rows_get_a_fresh_keys_hash(tmp_path: Path, spelling: str) -> None:
+    """The row of a taken key gets the hash of a key of the same prefix, any other row stays; the daemons keep the digits alone."""
+    state = state_with(tmp_path / "ws", f"{spelling}0123456789ab", f"{spelling}ba9876543210")
+    taken = find_taken_keys(asking(1, _KEY, 200))
+    fresh = renew_keys(state, taken)
+    key = fresh[taken["sig_sk_0123456789ab"]]
+    assert key.startswith("sig_sk_0123456789ab_")
+    assert key not in {_KEY.decode(), taken["sig_sk_0123456789ab"]}
+    rows = hashes(state)
+    assert is_api_key(rows[f"{spelling}0123456789ab"], key)
+    assert "REDACTED" in rows[f"{spelling}ba9876543210"]
 
 
 def test_without_a_database_or_keys(tmp_path: Path) -> None:
     """Where there is nothing to renew nothing is done; a damaged database is our own error."""
-    taken = find_taken_keys([asking(1, _KEY, 200)])
-    assert renew_keys(tmp_path, taken) == 0
-    assert renew_keys(state_with(tmp_path / "ws", "sig_sk_0123456789ab"), {}) == 0
+    taken = find_taken_keys(asking(1, _KEY, 200))
+    assert renew_keys(tmp_path, taken) == {}
+    assert renew_keys(state_with(tmp_path / "ws", "sig_sk_0123456789ab"), {}) == {}
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memories.db").write_bytes(b"SQLite format 3\0" + b"junk" * 500)
     with pytest.raises(ParityError, match="can't be put there"):
