@@ -1,94 +1,187 @@
 """
-Wait until the daemon's background work is done, by looking into its own job tables.
+Wait until the daemon's background work is done, where the recording left time for it.
 
 How this works
 --------------
-Each worker has a query that counts what it has left. A wait ends when every count is down, seen twice in a row. A worker whose count does
-not move for the length of its bound is stuck: that is said once, and from then on the count at which it stuck counts as down, so that the
-worker is waited for again when it moves, and never again for the same rows.
+Each worker has a query that counts what it has left. A wait ends when every count is down, seen twice in a row: what one worker ends may be
+another's beginning. A worker whose count does not move for the length of its bound is stuck: that is said once, and from then on the count at
+which it stuck counts as down, so that it is never waited for again for the same rows. For rows that come later a stuck worker is given half
+the time, and half of that the next time, until it is seen to move again.
+
+What no job table shows is told by the daemon's own words: an answer of 202, or one that names a state such as `running`, says that work goes
+on. If a job table took it up, or the next request asks how far it is, that is enough; else a part of the recorded pause is waited.
+Named pollers are waited for as `pollers` says.
 """
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from replay.model import ParityError, Wait
-from replay.play.job import Drained
-from replay.workspace import open_read_only
+from replay.model import Outcome, Wait, WorkspaceChange
+from replay.plan import Laying, Step
+from replay.play.accounting import Accounting
+from replay.play.job import Drained, Poller
+from replay.play.looks import Left
+from replay.play.pollers import Pollers
+from replay.play.polls import asks_about, goes_on
 
-_POLL_S: Final = 0.04
-_PASSES_MAX: Final = 5
+_LOOK_AGAIN_S: Final = 0.04
 _BOUNDS_MAX: Final = 6
 """A worker that moves, but never gets down, is waited for this many bounds at most."""
+_BLIND_S: Final = 2.0
+"""What is waited of a pause where no job table is known."""
+_PROVIDER: Final = "calls of the model provider"
+_PROVIDER_BOUND_S: Final = 30.0
+_CALM_LOOKS: Final = 2
+_BOUND_S_MIN: Final = 0.5
+
+
+class Watch(Protocol):
+    """Who looks into the daemon's databases."""
+
+    async def look(self) -> Left:
+        """Give what is left, at a look that begins after the call."""
+        ...
+
+    async def number(self, path: Path, sql: str, parameters: Mapping[str, str]) -> int | None:
+        """Give one number; None where there is none."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waited:
+    """A worker that had something left during one wait."""
+
+    last: int
+    moved_at: float
+    until: float
+    outcome: str = "drained"
+    detail: str = ""
 
 
 class Quiet:
-    """Waits for a daemon's workers."""
+    """Waits for a daemon's workers and named pollers."""
 
-    def __init__(self, drained: Sequence[Drained], clock: Callable[[], float]) -> None:
-        self._drained = tuple(drained)
+    def __init__(
+        self,
+        drained: Sequence[Drained],
+        watch: Watch,
+        accounting: Accounting,
+        clock: Callable[[], float],
+        *,
+        pollers: Sequence[Poller] = (),
+        settle_s: float = 0.1,
+        settle_outside_s: float = 5.0,
+        busy: Callable[[], int] = lambda: 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._bounds_s = {worker.worker: worker.bound_s for worker in drained} | {_PROVIDER: _PROVIDER_BOUND_S}
+        self._known = bool(drained)
+        self._watch = watch
+        self._accounting = accounting
         self._clock = clock
+        self._settle_s = settle_s
+        self._settle_outside_s = settle_outside_s
+        self._busy = busy
+        self._sleep = sleep
+        self._pollers = Pollers(pollers, watch, accounting, clock, sleep=sleep)
         self._down_at: dict[str, int] = {}
+        self._stuck: Counter[str] = Counter()
+        """How many times a worker was stuck since it was last seen to move."""
         self._unreadable: set[str] = set()
+        self._begun: bytes | None = None
+        self.stuck: list[Wait] = []
+        """The waits that met their bounds."""
 
-    async def wait(self, before_exchange: int, least_s: float) -> list[Wait]:
-        """Wait for all workers, and at least `least_s`; gives a record for each worker that was waited for."""
+    def looked(self, at: float, left: Left) -> None:
+        """Count a look at the job tables: the sampler's door."""
+        self._accounting.looked(at, busy=any(self._is_left(worker, count) for worker, count in left.counts.items()))
+
+    async def lay(self, change: WorkspaceChange) -> None:
+        """Say that a file of the workspace is about to be changed as recorded."""
+        await self._pollers.lay(change)
+
+    async def before(self, step: Step | Laying, exchange: int) -> list[Wait]:
+        """
+        Wait for what the daemon had done in the recording before this; gives a record for each worker or poller waited for.
+
+        *exchange* names the place in the records.
+        """
+        waits = await self._settle(step, exchange) if step.settles else []
+        if isinstance(step, Step):
+            polled = await self._pollers.wait(step)
+            if polled:
+                waits += polled + await self._drain(exchange)  # a poller's finds are jobs
+            await self._pollers.send(step)
+        self.stuck += [wait for wait in waits if wait.outcome == "bound met"]
+        return waits
+
+    def ended(self, step: Step, outcome: Outcome) -> None:
+        """Say how an exchange ended: its answer may say that work goes on."""
+        if step.exchange.request.method != b"GET" and goes_on(outcome):
+            self._begun = step.exchange.request.target
+
+    async def _settle(self, step: Step | Laying, exchange: int) -> list[Wait]:
         started = self._clock()
-        waits = await self._pass(before_exchange)
-        rest = least_s - (self._clock() - started)
+        waits = await self._drain(exchange)
+        name, least_s = "settle after writes", self._settle_s
+        if not self._known:
+            name, least_s = "settle without job tables", max(least_s, _BLIND_S)
+        begun, self._begun = self._begun, None
+        if begun is not None and not waits and not (isinstance(step, Step) and asks_about(step.exchange, begun)):
+            name, least_s = "settle after work begun", max(least_s, self._settle_outside_s)
+        rest = min(step.pause_s, least_s) - (self._clock() - started)
         if rest > 0:
-            await asyncio.sleep(rest)
-            waits += await self._pass(before_exchange)  # what was only now put into the tables
+            await self._sleep(rest)
+            self._accounting.waited(name, rest)
+            waits += await self._drain(exchange)  # what was only now put into the tables
         return waits
 
-    async def _pass(self, before_exchange: int) -> list[Wait]:
-        """Wait for each worker in turn, and again while one of them had to be waited for: what one ends may be another's beginning."""
-        waits: list[Wait] = []
-        for _ in range(_PASSES_MAX):
-            before = len(waits)
-            for worker in self._drained:
-                waits += await self._wait_for(worker, before_exchange)
-            if len(waits) == before:
-                break
-        return waits
-
-    async def _wait_for(self, worker: Drained, before_exchange: int) -> list[Wait]:
-        if worker.worker in self._unreadable:
-            return []
-        started = moved = self._clock()
-        last: int | None = None
-        waited = calm = False
-        while True:
-            try:
-                count = await asyncio.to_thread(_count, worker.database, worker.sql)
-            except (sqlite3.Error, ParityError) as error:
-                self._unreadable.add(worker.worker)
-                return [self._record(worker, before_exchange, started, "given up before", f"its table can't be read: {error}")]
+    async def _drain(self, before_exchange: int) -> list[Wait]:
+        """Wait until nothing is left, or what is left is stuck."""
+        started = self._clock()
+        waited: dict[str, _Waited] = {}
+        said: list[Wait] = []
+        calm = 0
+        while calm < _CALM_LOOKS:
+            left = await self._watch.look()
             now = self._clock()
-            if count <= self._down_at.get(worker.worker, 0):
-                self._down_at[worker.worker] = min(count, self._down_at.get(worker.worker, 0))
-                if calm:
-                    return [self._record(worker, before_exchange, started, "drained", "")] if waited else []
-                calm = True
-            else:
-                waited, calm = True, False
-                if count != last:
-                    moved = now
-            last = count
-            if now - moved >= worker.bound_s or now - started >= _BOUNDS_MAX * worker.bound_s:
-                self._down_at[worker.worker] = count
-                detail = f"{count} left, no progress for {now - moved:.1f} s; not waited for again at this count"
-                return [self._record(worker, before_exchange, started, "bound met", detail)]
-            await asyncio.sleep(_POLL_S)
+            for worker in left.unreadable.keys() - self._unreadable:
+                self._unreadable.add(worker)
+                detail = f"its table can't be read: {left.unreadable[worker]}"
+                said.append(Wait(before_exchange, worker, (now - started) * 1000.0, "given up before", detail))
+            counts = {**left.counts, _PROVIDER: self._busy()}
+            busy = [self._is_waited_for(worker, count, waited, started, now) for worker, count in counts.items()]  # each is asked
+            calm = 0 if any(busy) else calm + 1
+            if calm < _CALM_LOOKS:
+                await self._sleep(_LOOK_AGAIN_S)
+        return said + [
+            Wait(before_exchange, worker, (each.until - started) * 1000.0, each.outcome, each.detail) for worker, each in waited.items()
+        ]
 
-    def _record(self, worker: Drained, before_exchange: int, started: float, outcome: str, detail: str) -> Wait:
-        return Wait(before_exchange, worker.worker, (self._clock() - started) * 1000.0, outcome, detail)
+    def _is_waited_for(self, worker: str, count: int, waited: dict[str, _Waited], started: float, now: float) -> bool:
+        if not self._is_left(worker, count):
+            self._down_at[worker] = min(count, self._down_at.get(worker, 0))
+            return False
+        state = waited.setdefault(worker, _Waited(count, now, now))
+        if count != state.last:
+            if count < state.last:
+                self._stuck.pop(worker, None)
+            state.last, state.moved_at = count, now
+        state.until = now
+        before = self._stuck[worker]
+        bound_s = max(self._bounds_s[worker] / 2**before, min(self._bounds_s[worker], _BOUND_S_MIN))
+        idle_s = now - state.moved_at
+        if idle_s < bound_s and now - started < _BOUNDS_MAX * self._bounds_s[worker]:
+            return True
+        self._down_at[worker] = count
+        self._stuck[worker] += idle_s >= bound_s
+        state.outcome = "given up before" if before else "bound met"
+        state.detail = f"{count} left, no progress for {idle_s:.1f} of {now - started:.1f} s; not waited for again at this count"
+        return False
 
-
-def _count(database: Path, sql: str) -> int:
-    with closing(open_read_only(database)) as connection:
-        row = connection.execute(sql).fetchone()
-    return int(row[0]) if row is not None and row[0] is not None else 0
+    def _is_left(self, worker: str, count: int) -> bool:
+        return count > self._down_at.get(worker, 0)
