@@ -64,4 +64,4 @@ def tell_pair(places: tuple[Path, Path], keys: Keyring) -> str:
             counts = None
         if isinstance(counts, dict):
             said.append(f"{side}: {counts.get('turns', 0)} turns, {counts.get('turns_not_taken', 0)} exchanges not interleaved")
-    return f"two cells at once · {' · '.join(said) or 'no turn was taken'} (one waits {SILENCE_S:g} s at most for the other, which does nothing)"
+    return f"two cells at once · {' · '.join(said) or 'no turn was taken'} (no side waits longer than {SILENCE_S:g} s for one that does nothing)"
