@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from replay.content import Number
-from replay.identity.scanning import may_hold
+from replay.identity.scanning import may_hold, windows
 
 ID_KINDS: Final = frozenset({"uuid", "api-key", "api-key-id", "api-key-prefix", "bearer", "digest", "time-id", "token", "prefix", "placeholder"})
 """Kinds whose values a daemon makes and that must map one to one."""
@@ -123,18 +123,20 @@ def find(text: str) -> list[Span]:
     """Give the ids and times inside a text, in order, not overlapping."""
     if len(text) <= _SHORT_LENGTH_MAX:
         return list(_find_again(text))
-    return _find(text) if may_hold(text.encode("utf-8", "surrogatepass")) else []
+    if text.isascii():
+        return [span for start, end in windows(text.encode("ascii")) for span in _find(text, start, end)]
+    return _find(text, 0, len(text)) if may_hold(text.encode("utf-8", "surrogatepass")) else []
 
 
 @lru_cache(maxsize=8192)
 def _find_again(text: str) -> tuple[Span, ...]:
     """Find in short texts: values of headers and names come again and again."""
-    return tuple(_find(text))
+    return tuple(_find(text, 0, len(text)))
 
 
-def _find(text: str) -> list[Span]:
+def _find(text: str, start: int, end: int) -> list[Span]:
     found: list[Span] = []
-    for match in _FIND.finditer(text):
+    for match in _FIND.finditer(text, start, end):
         role = _role(match)
         if role is not None:
             found.append(Span(match.start(), match.end(), role))

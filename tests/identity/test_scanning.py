@@ -3,7 +3,7 @@
 from hypothesis import given, strategies
 
 from replay.identity import find, may_hold
-from replay.identity.roles import _FIND
+from replay.identity.roles import _FIND, _find
 
 SHAPES = strategies.sampled_from(
     [
@@ -38,11 +38,14 @@ def test_what_it_denies_holds_none(text: str) -> None:
         assert _FIND.search(text) is None
 
 
-@given(TEXTS, strategies.sampled_from(["", "words of prose, nothing else. " * 8]))
-def test_finding_is_the_same_in_short_and_long_texts(text: str, prose: str) -> None:
-    """What is found does not depend on how long the text is."""
-    plain = [(span.start + len(prose), span.end + len(prose)) for span in find(text)]
-    assert [(span.start, span.end) for span in find(prose + text)] == plain
+LONG = strategies.lists(strategies.one_of(SHAPES, strategies.text(max_size=6), strategies.text("ab1.:-_ ", max_size=60)), max_size=12)
+
+
+@given(LONG, strategies.sampled_from(["", " ", "-", ", ", ":", '","']), strategies.sampled_from(["", "words of prose, nothing else. " * 8]))
+def test_finding_is_a_search_of_the_whole_text(parts: list[str], glue: str, prose: str) -> None:
+    """What is found in a long text is what a search of all of it finds."""
+    text = prose + glue.join(parts)
+    assert find(text) == _find(text, 0, len(text))
 
 
 def test_prose_is_denied() -> None:
