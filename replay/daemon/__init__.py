@@ -10,7 +10,7 @@ process, `root` its file tree). `running`: a daemon on the host, to record from.
 from replay.daemon.cell import RECORDED_PORT, CellReport, StartedCell, probe_namespaces, run_cell, started_cell
 from replay.daemon.load import builtin_daemons, load_daemon
 from replay.daemon.running import Running, running
-from replay.daemon.spec import Companion, DaemonSpec, Drained, Mount, Ready
+from replay.daemon.spec import Companion, DaemonSpec, Drained, Mount, Poller, Ready
 from replay.daemon.target import MARKER, Target, check_target
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "DaemonSpec",
     "Drained",
     "Mount",
+    "Poller",
     "Ready",
     "Running",
     "StartedCell",

@@ -189,6 +189,7 @@ def _facts(orders: Orders, log: Path, version: object, notes: Sequence[str]) -> 
         "recorded_workspace": orders.recorded_workspace,
         "auth_secret": orders.auth_secret,
         "drained": [asdict(each) for each in orders.drained],
+        "pollers": [asdict(each) for each in orders.pollers],
         "daemon": daemon,
         "log": str(log),
         "namespaces": linux.own_namespaces() if orders.kind == "namespace" else {},

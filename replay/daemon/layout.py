@@ -95,6 +95,7 @@ def lay_out(
         auth_secret=str(Path(workspace) / spec.auth_secret),
         ready=spec.ready,
         drained=tuple(replace(each, database=str(Path(workspace) / each.database)) for each in spec.drained),
+        pollers=tuple(replace(each, database=str(Path(workspace) / each.database) if each.database else "") for each in spec.pollers),
         companions=tuple(
             replace(
                 each,

@@ -3,9 +3,9 @@ Reads a daemon's description from TOML.
 
 The keys: `name`, `runtime`, `command` (a list; one that is wholly `${NAME}` may be several words), `environment` (a table), `pass` (names
 of host variables), `path`, `host_path`, `stand_ins`, `directory`, `workspace`, `host`, `port`, `home`, `ready` (`path`, `status`,
-`timeout_s`), `drained` (tables of `worker`, `database`, `sql`, `bound_s`), `mounts` (`source`, `target`, `copy`), `visible`, `companions`
-(`command`, `environment`, `ready_port`, `ready_path`, `timeout_s`), `auth_secret`, `faketime`, `stop_timeout_s`,
-`base`. What each means stands in
+`timeout_s`), `drained` (tables of `worker`, `database`, `sql`, `bound_s`), `pollers` (tables of `name`, `every_s`, `files`, `files_except`,
+`routes`, `database`, `sql`), `mounts` (`source`, `target`, `copy`), `visible`, `companions` (`command`, `environment`, `ready_port`,
+`ready_path`, `timeout_s`), `auth_secret`, `faketime`, `stop_timeout_s`, `base`. What each means stands in
 `spec`. `${NAME}`, `${NAME:-default}` and `${NAME:?message}` are host variables; placeholders such as `{port}` are filled later.
 
 Three things are settled here, so that a `DaemonSpec` stands by itself: `base` (another description that this one changes),
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.daemon.shape import Place, Source, read_table
-from replay.daemon.spec import PLACEHOLDERS, STAND_INS, Companion, DaemonSpec, Drained, Mount, Ready, fill
+from replay.daemon.spec import PLACEHOLDERS, STAND_INS, Companion, DaemonSpec, Drained, Mount, Poller, Ready, fill
 from replay.model import UsageError
 from replay.model.toml import parse_toml
+from replay.routes import REPLAY_CLASSES, by_name
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^}]*))?\}")
 _BLANKS: Final = dict.fromkeys(PLACEHOLDERS, "")
@@ -49,6 +50,7 @@ _TOP: Final[dict[str, tuple[type, ...]]] = {
     "ready": (dict,),
     "home": (str,),
     "drained": (list,),
+    "pollers": (list,),
     "mounts": (list,),
     "visible": (list,),
     "companions": (list,),
@@ -58,6 +60,15 @@ _TOP: Final[dict[str, tuple[type, ...]]] = {
 }
 _READY: Final[dict[str, tuple[type, ...]]] = {"path": (str,), "status": (int,), "timeout_s": (int, float)}
 _DRAINED: Final[dict[str, tuple[type, ...]]] = {"worker": (str,), "database": (str,), "sql": (str,), "bound_s": (int, float)}
+_POLLER: Final[dict[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "every_s": (int, float),
+    "files": (list,),
+    "files_except": (list,),
+    "routes": (list,),
+    "database": (str,),
+    "sql": (str,),
+}
 _MOUNT: Final[dict[str, tuple[type, ...]]] = {"source": (str,), "target": (str,), "copy": (bool,)}
 _COMPANION: Final[dict[str, tuple[type, ...]]] = {
     "command": (list,),
@@ -160,12 +171,16 @@ def _check_shape(table: dict[str, Any], source: Source) -> None:
     read_table(table.get("ready", {}), _READY, ("ready",), source)
     parts = (
         ("drained", _DRAINED, ("worker", "database", "sql")),
+        ("pollers", _POLLER, ("name", "every_s")),
         ("mounts", _MOUNT, ("source", "target")),
         ("companions", _COMPANION, ("command",)),
     )
     for key, shape, needed in parts:
         for index, item in enumerate(table.get(key, [])):
             read_table(item, shape, (key, index), source, needed=needed)
+    for index, item in enumerate(table.get("pollers", [])):
+        for key in ("files", "files_except", "routes"):
+            source.expect_texts(item.get(key, []), ("pollers", index, key))
     for index, item in enumerate(table.get("companions", [])):
         source.expect_texts(item["command"], ("companions", index, "command"))
         source.expect_texts(list(item.get("environment", {}).values()), ("companions", index, "environment"))
@@ -202,6 +217,7 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
         ready=Ready(**{**ready, "timeout_s": float(ready.get("timeout_s", Ready().timeout_s))}),
         home=table.get("home"),
         drained=tuple(Drained(**each) for each in table.get("drained", [])),
+        pollers=tuple(_poller(each) for each in table.get("pollers", [])),
         mounts=tuple(Mount(each["source"], each["target"], each.get("copy", True)) for each in table.get("mounts", [])),
         visible=tuple(table.get("visible", [])),
         companions=tuple(
@@ -217,6 +233,18 @@ def _build(table: dict[str, Any], source: Source, host: Mapping[str, str]) -> Da
         auth_secret=table.get("auth_secret", ".daemon/auth-secret"),
         faketime=table.get("faketime"),
         stop_timeout_s=float(table.get("stop_timeout_s", 20.0)),
+    )
+
+
+def _poller(table: dict[str, Any]) -> Poller:
+    return Poller(
+        name=table["name"],
+        every_s=float(table["every_s"]),
+        files=tuple(table.get("files", [])),
+        files_except=tuple(table.get("files_except", [])),
+        routes=tuple(table.get("routes", [])),
+        database=table.get("database", ""),
+        sql=table.get("sql", ""),
     )
 
 
@@ -257,10 +285,12 @@ def _check(spec: DaemonSpec, source: Source) -> None:
         raise UsageError(f"{source.at(('name',))}: {spec.name!r} is no name: it becomes part of a directory's.")
     times: list[tuple[Place, float]] = [(("ready", "timeout_s"), spec.ready.timeout_s), (("stop_timeout_s",), spec.stop_timeout_s)]
     times += [(("drained", index, "bound_s"), each.bound_s) for index, each in enumerate(spec.drained)]
+    times += [(("pollers", index, "every_s"), each.every_s) for index, each in enumerate(spec.pollers)]
     times += [(("companions", index, "timeout_s"), each.timeout_s) for index, each in enumerate(spec.companions)]
     for place, seconds in times:
         if not 0 < seconds <= _SECONDS_MAX:
             raise UsageError(f"{source.at(place)}: {seconds:g} must be seconds over 0 and at most {_SECONDS_MAX}.")
+    _check_pollers(spec, source)
     relative = Path(spec.auth_secret)
     if relative.is_absolute() or ".." in relative.parts:
         raise UsageError(f"{source.at(('auth_secret',))}: {spec.auth_secret!r} must lie in the workspace: a relative path without `..`.")
@@ -273,3 +303,16 @@ def _check(spec: DaemonSpec, source: Source) -> None:
     for index, companion in enumerate(spec.companions):
         if companion.ready_path is not None and companion.ready_port is None:
             raise UsageError(f"{source.at(('companions', index, 'ready_path'))}: `ready_path` needs `ready_port` beside it.")
+
+
+def _check_pollers(spec: DaemonSpec, source: Source) -> None:
+    known = REPLAY_CLASSES | by_name().keys() | {route.template for route in by_name().values()}
+    for index, poller in enumerate(spec.pollers):
+        place = ("pollers", index)
+        if not poller.files and not poller.routes:
+            raise UsageError(f"{source.at(place)}: poller {poller.name!r} needs `files` or `routes`: what gives it something to do.")
+        if bool(poller.database) != bool(poller.sql):
+            raise UsageError(f"{source.at(place)}: poller {poller.name!r}: `database` and `sql` go together.")
+        unknown = sorted(set(poller.routes) - known)
+        if unknown:
+            raise UsageError(f"{source.at((*place, 'routes'))}: {unknown[0]!r} is no route, template or replay class.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.daemon.root import Placed
-from replay.daemon.spec import Companion, Drained, Ready
+from replay.daemon.spec import Companion, Drained, Poller, Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Orders:
     ready: Ready
     drained: tuple[Drained, ...]
     """With absolute database paths."""
+    pollers: tuple[Poller, ...]
+    """The same."""
     companions: tuple[Companion, ...]
     player: tuple[str, ...]
     player_environment: Mapping[str, str]
@@ -57,6 +59,8 @@ class Orders:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fields["ready"] = Ready(**fields["ready"])
         fields["drained"] = tuple(Drained(**each) for each in fields["drained"])
+        lists = ("files", "files_except", "routes")
+        fields["pollers"] = tuple(Poller(**{**each, **{key: tuple(each[key]) for key in lists}}) for each in fields["pollers"])
         fields["companions"] = tuple(Companion(**{**each, "command": tuple(each["command"])}) for each in fields["companions"])
         fields["placed"] = tuple(Placed(**each) for each in fields["placed"])
         for name in ("command", "player", "notes"):

@@ -43,6 +43,25 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
+class Poller:
+    """A background worker that looks by the clock whether there is something new to do, which no job table shows."""
+
+    name: str
+    every_s: float
+    """Its period. A replay waits for it at most that long and a margin, and only where the recording proves that it had run."""
+    files: tuple[str, ...] = ()
+    """Patterns of files, relative to the workspace, whose change gives it something to do; `*` stays within one name."""
+    files_except: tuple[str, ...] = ()
+    """Patterns of those among them that it passes over."""
+    routes: tuple[str, ...] = ()
+    """Route names, templates or replay classes of requests that give it something to do."""
+    database: str = ""
+    """Relative to the workspace; empty: nothing but its period tells whether it ran."""
+    sql: str = ""
+    """One row with one number that changes when it has run. `:path`, `:name`, `:stem` are those of the changed file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """Something of the host that a cell holds at a recorded path."""
 
@@ -97,6 +116,7 @@ class DaemonSpec:
     home: str | None = None
     """HOME in the cell; None: a scratch directory."""
     drained: tuple[Drained, ...] = ()
+    pollers: tuple[Poller, ...] = ()
     mounts: tuple[Mount, ...] = ()
     visible: tuple[str, ...] = ()
     """Paths of the host that a namespace cell shows, read-only, though they lie in a place that it hides (`/tmp`, `/run`)."""
