@@ -109,6 +109,17 @@ class Bindings:
         """Give the recorded id that an observed one stands for; None where none is known."""
         return self._recorded_of.get(observed)
 
+    def firm_for(self, recorded: str) -> str | None:
+        """Do as `observed_for`, but for what rests on order alone."""
+        kind = self._kind_of.get(recorded)
+        bound = None if kind is None else self._kinds[kind].forward[recorded]
+        return None if bound is None or bound.weak else bound.other
+
+    def firm_back(self, observed: str) -> str | None:
+        """Do as `recorded_for`, but for what rests on order alone."""
+        recorded = self._recorded_of.get(observed)
+        return None if recorded is None or self.firm_for(recorded) is None else recorded
+
     def born(self, recorded: str) -> model.Binding | None:
         """Give where a recorded id was bound; None where it is not."""
         kind = self._kind_of.get(recorded)

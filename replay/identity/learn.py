@@ -23,10 +23,12 @@ from replay.content import Content, Event, Number, Value, child, dump, embedded,
 from replay.identity.bindings import Bindings
 from replay.identity.counters import session_of
 from replay.identity.derived import key_prefix, renewed_token
+from replay.identity.likeness import pair_alike
 from replay.identity.roles import ID_KINDS, Role, Span, classify, find, is_duration_key
 
 _HEADERS: Final = (b"x-signet-request-id", b"x-request-id", b"location")
 _NAMES: Final = ("content", "name", "title", "path", "key", "label", "sessionKey", "session_key", "description", "query", "type")
+_SAYINGS: Final = ("content", "name", "title", "text", "summary", "question", "description")
 _OWN_IDS: Final = ("id", "memoryId", "memory_id", "sessionId", "jobId", "runId", "uuid")
 _WHOLE_ONLY: Final = frozenset({"token", "prefix", "digest"})
 type _Name = tuple[frozenset[str], tuple[tuple[str, str], ...]]
@@ -114,7 +116,7 @@ class _Walker:
     def value(self, left: Value, right: Value, path: str, *, weak: bool) -> None:
         match left, right:
             case dict(), dict():
-                self._objects(left, right, path, weak=weak)
+                self._objects(left, right, path, weak=weak or self._are_strangers(left, right))
             case list(), list():
                 self._lists(left, right, path, weak=weak)
             case str(), str():
@@ -221,23 +223,30 @@ class _Walker:
         """Pair the items of two lists: (left index, right index, whether it rests on order)."""
         rest_left, rest_right = list(range(len(left))), list(range(len(right)))
         pairs: list[tuple[int, int, bool]] = []
-        passes: tuple[tuple[Callable[[Value], Hashable], Callable[[Value], Hashable]], ...] = (
-            (self._own_id_left, self._own_id_right),
-            (lambda item: self._canon(item, back=False), lambda item: self._canon(item, back=True)),
-            (lambda item: self._canon(item, back=False, numbers=False), lambda item: self._canon(item, back=True, numbers=False)),
-            (self._name_left, self._name_right),
-            (lambda item: _numberless(self._name_left(item)), lambda item: _numberless(self._name_right(item))),
+        passes: tuple[tuple[Callable[[Value], Hashable], Callable[[Value], Hashable], bool], ...] = (
+            (self._own_id_left, self._own_id_right, False),
+            (lambda item: self._canon(item, back=False), lambda item: self._canon(item, back=True), False),
+            (lambda item: self._canon(item, back=False, numbers=False), lambda item: self._canon(item, back=True, numbers=False), False),
+            (self._name_left, self._name_right, False),
+            (self._likely_id_left, self._own_id_right, True),
+            (lambda item: _numberless(self._name_left(item)), lambda item: _numberless(self._name_right(item)), True),
         )
-        for number, (key_left, key_right) in enumerate(passes):
+        for key_left, key_right, likely in passes:
             if not rest_left or not rest_right:
                 break
             found = self._groups([left[index] for index in rest_left], [right[index] for index in rest_right], key_left, key_right)
-            lenient = number == len(passes) - 1
-            pairs.extend((rest_left[one], rest_right[two], loose or lenient) for one, two, loose in found)
+            pairs.extend((rest_left[one], rest_right[two], loose or likely) for one, two, loose in found)
             done_left = {rest_left[one] for one, _, _ in found}
             done_right = {rest_right[two] for _, two, _ in found}
             rest_left = [index for index in rest_left if index not in done_left]
             rest_right = [index for index in rest_right if index not in done_right]
+        alike = [index for index in rest_left if self._own_id_left(left[index]) is None]
+        others = [index for index in rest_right if self._name_is_free(right[index])]
+        found_alike = pair_alike([left[index] for index in alike], [right[index] for index in others], self._blank)
+        pairs.extend((alike[one], others[two], True) for one, two in found_alike)
+        done_left, done_right = {alike[one] for one, _ in found_alike}, {others[two] for _, two in found_alike}
+        rest_left = [index for index in rest_left if index not in done_left]
+        rest_right = [index for index in rest_right if index not in done_right]
         if len(rest_left) == len(rest_right) == 1:
             last_left, last_right = left[rest_left[0]], right[rest_right[0]]
             if self._name(last_left) is None and _same_shape(last_left, last_right):
@@ -261,14 +270,30 @@ class _Walker:
             for one, two in zip(ones, twos, strict=True)
         ]
 
+    def _are_strangers(self, left: dict[str, Value], right: dict[str, Value]) -> bool:
+        """Whether two objects at one place may be two things: their ids are not known to be a pair, and they say different things."""
+        one, two = _own_id(left), _own_id(right)
+        if one is None or two is None or self._bindings.firm_for(one) == two:
+            return False
+        return any(
+            isinstance(said := left.get(key), str)
+            and isinstance(other := right.get(key), str)
+            and self._numberless(said) != self._numberless(other)
+            for key in _SAYINGS
+        )
+
     def _own_in_both(self, left: dict[str, Value], right: dict[str, Value]) -> str | None:
         """Give the recorded id of what both objects are about; None where they are about nothing that has one, or about two things."""
         one, two = _own_id(left), _own_id(right)
-        return one if one is not None and two == (self._bindings.observed_for(one) or one) else None
+        return one if one is not None and two == (self._bindings.firm_for(one) or one) else None
 
     def _own_id_left(self, item: Value) -> Hashable:
         own = _own_id(item)
-        return None if own is None else self._bindings.observed_for(own) or (own if own in self._chosen else None)
+        return None if own is None else self._bindings.firm_for(own) or (own if own in self._chosen else None)
+
+    def _likely_id_left(self, item: Value) -> Hashable:
+        own = _own_id(item)
+        return None if own is None else self._bindings.observed_for(own)
 
     def _own_id_right(self, item: Value) -> Hashable:
         return _own_id(item)
@@ -283,9 +308,12 @@ class _Walker:
         return None if self._own_id_left(item) is not None else self._name(item)
 
     def _name_right(self, item: Value) -> _Name | None:
+        return self._name(item) if self._name_is_free(item) else None
+
+    def _name_is_free(self, item: Value) -> bool:
+        """Whether an observed item's own id stands for no recorded one yet."""
         own = _own_id(item)
-        known = own is not None and (own in self._chosen or self._bindings.recorded_for(own) is not None)
-        return None if known else self._name(item)
+        return own is None or (own not in self._chosen and self._bindings.firm_back(own) is None)
 
     def _name(self, item: Value) -> _Name | None:
         if not isinstance(item, dict):
@@ -333,7 +361,7 @@ class _Walker:
 
     def _stand_in(self, word: str, role: Role, *, back: bool) -> str:
         if role.kind in ID_KINDS:
-            known = self._bindings.recorded_for(word) if back else self._bindings.observed_for(word)
+            known = self._bindings.firm_back(word) if back else self._bindings.firm_for(word)
             if known is not None:
                 return word if back else known
             if word in self._chosen:

@@ -93,7 +93,7 @@ def answer(body: str | bytes, media: bytes = b"application/json") -> Response:
     return Response(b"HTTP/1.1", 200, b"OK", ((b"content-type", media),), body if isinstance(body, bytes) else body.encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(renamings(), st.data())
 def test_the_same_answer_with_other_ids(pairs: dict[str, str], data: st.DataObject) -> None:
     """A request that names ids of an answer is sent with exactly the observed ones, and nothing contradicts."""
@@ -158,7 +158,7 @@ _PIECES = st.sampled_from(
 _BODIES = st.one_of(st.binary(max_size=60), st.lists(_PIECES, max_size=12).map(b"".join))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_BODIES, _BODIES, _BODIES, _MEDIA)
 def test_any_bytes(left: bytes, right: bytes, asked: bytes, media: bytes) -> None:
     """No answer and no request makes learning or rewriting fail; equal answers change no request."""
