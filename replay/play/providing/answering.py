@@ -238,7 +238,9 @@ class Answering:
         if content_type is not None:
             headers = (*(header for header in headers if header[0].lower() != b"content-type"), content_type)
         tier = REPEATED if found.again else _tier(found.by, made=made)
-        chunked = bool(sizes) and not any(name.lower() == b"content-length" for name, _ in recorded.headers)
+        # Of a big answer that came in pieces the recorded head told the length; one that is wrapped anew is a stream or has no pieces.
+        told = content_type is None and any(name.lower() == b"content-length" for name, _ in recorded.headers)
+        chunked = bool(sizes) and not told
         return Given(
             stage=asked.stage,
             tier=tier,
