@@ -8,6 +8,8 @@ from typing import Final
 from replay.archive import Archive, Keyring, is_archive, read
 from replay.daemon import CellReport
 from replay.jobs.asked import asked_lines
+from replay.jobs.carried import carried_lines
+from replay.jobs.timing import timing_lines
 from replay.model import ArchiveError, Exchange, Response, UsageError
 from replay.report import visible
 
@@ -53,12 +55,15 @@ def tell(
         f"{same} of {len(exchanges)} with the recorded status · statuses: "
         + ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items())),
     ]
+    lines.extend(timing_lines(observed.facts.get("terms"), observed.waits(), joined.exchanges))
     if report is not None:
-        lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}")
+        way_out = " · no way out" if report.facts.get("routes", {}).get("egress") == "blocked" else ""
+        lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}{way_out}")
         lines.extend(f"note: {text}" for text in report.notes)
     lines.extend(f"note: {text}" for text in notes)
     counts = observed.facts.get("counts")
     lines.extend(asked_lines(counts if isinstance(counts, dict) else {}))
+    lines.extend(carried_lines(counts if isinstance(counts, dict) else {}))
     if by_reason["unsafe"]:
         lines.append("note: unsafe requests were left out; `--dry-run` names them, `--allow side-effect` (or a route, or all) sends them")
     if 2 * statuses["none"] > len(exchanges):

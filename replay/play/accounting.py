@@ -4,7 +4,7 @@ Say where a replay's time went: how long the daemon served, how long its backgro
 How this works
 --------------
 Three things take time that is the daemon's own. *Service*: from a request sent to the last byte of its answer; an answer that was left, as
-the recorded client did, was served until it began, for a stream that idles is no work. *Jobs*: from a look at the job tables that found
+the recorded client did, was served until its last byte, for a stream that idles is no work. *Jobs*: from a look at the job tables that found
 something left to the next look; what a stuck worker leaves for ever is not counted. *Pollers*: waits for a named poller, whose period is the
 daemon's. Each is a set of spans of time, counted once where spans overlap, and their union is what a replay can't be faster than. All else
 (pauses after writes, repeats of polls, the player's own work) is the replay's, and the ratio of the wall time to the union says how much.
