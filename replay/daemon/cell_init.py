@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         player_input = _take_input(orders.player_input_bytes)
         if orders.kind == "namespace":
-            report.notes += build_root(Path(orders.root), orders.placed)
+            report.notes += build_root(Path(orders.root), orders.placed, orders.masked)
             linux.bring_loopback_up()
             _expect_no_way_out()
         with Children(watch_input=True) as children:

@@ -114,6 +114,7 @@ def lay_out(
         directory=str(directory),
         notes=tuple(notes),
         host_namespaces=linux.own_namespaces() if sys.platform == "linux" else {},
+        masked=linux.listening_sockets() if inside else (),
     )
 
 

@@ -99,6 +99,16 @@ def own_namespaces() -> dict[str, str]:
     return {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in ("net", "mnt", "pid", "user")}
 
 
+def listening_sockets() -> tuple[str, ...]:
+    """Name the Unix sockets that have a path, as this network namespace knows them."""
+    try:
+        lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return ()
+    fields = (line.split(maxsplit=7) for line in lines)
+    return tuple(sorted({each[7] for each in fields if len(each) == 8 and each[7].startswith("/")}))
+
+
 def bring_loopback_up() -> None:
     """Switch the interface `lo` on; a new network namespace has nothing else."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:

@@ -44,6 +44,8 @@ class Orders:
     """Where logs, facts and the report go."""
     notes: tuple[str, ...]
     host_namespaces: Mapping[str, str]
+    masked: tuple[str, ...] = ()
+    """Sockets of the host in places that a namespace cell shows: something that answers to nobody stands there."""
     player_input_bytes: int = 0
     """How much comes on standard input for the player, before anything is started; it is never in a file."""
     player_first: bool = False
@@ -63,6 +65,6 @@ class Orders:
         fields["pollers"] = tuple(Poller(**{**each, **{key: tuple(each[key]) for key in lists}}) for each in fields["pollers"])
         fields["companions"] = tuple(Companion(**{**each, "command": tuple(each["command"])}) for each in fields["companions"])
         fields["placed"] = tuple(Placed(**each) for each in fields["placed"])
-        for name in ("command", "player", "notes"):
+        for name in ("command", "player", "notes", "masked"):
             fields[name] = tuple(fields[name])
         return cls(**fields)

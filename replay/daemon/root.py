@@ -107,9 +107,12 @@ class _Tree:
         return place
 
 
-def build_root(root: Path, placed: Sequence[Placed]) -> tuple[str, ...]:
+def build_root(root: Path, placed: Sequence[Placed], masked: Sequence[str] = ()) -> tuple[str, ...]:
     """
     Put a cell's file tree together at an empty directory and enter it. Gives notes on what could not be had.
+
+    Where one of the *masked* sockets of the host would show, `/dev/null` stands: a read-only place does not keep anybody from connecting. What
+    lies in a place that was made writable for this run belongs to it, and is not masked.
 
     Must run in a mount namespace of its own. Raises: OSError.
     """
@@ -130,6 +133,10 @@ def build_root(root: Path, placed: Sequence[Placed]) -> tuple[str, ...]:
             tree.open(path)
     # What lies above comes first, so that nothing covers what lies below it.
     places = [(tree.place(item), item.writable) for item in sorted(real, key=lambda item: item.target.count("/"))]
+    for path in masked:
+        target = tree.resolve(path)
+        if tree.inside(target).is_socket() and not any(target.startswith(f"{own}/") for own in tree.writable):
+            linux.bind(_OLD / "dev/null", tree.inside(target))
     writable = [place for place, is_writable in places if is_writable and place is not None]
     writable += [tree.inside(path) for path in EMPTY if path in tree.opened]
     notes = _close(root, [*writable, tree.inside("/proc")])
