@@ -9,8 +9,9 @@ from replay.archive import Archive, Keyring, is_archive, read
 from replay.daemon import CellReport
 from replay.jobs.asked import asked_lines
 from replay.jobs.carried import carried_lines
+from replay.jobs.sending import sending_lines
 from replay.jobs.timing import timing_lines
-from replay.model import ArchiveError, Exchange, Response, UsageError
+from replay.model import ArchiveError, Exchange, Response
 from replay.report import visible
 
 _AGAIN: Final = "the same command with --resume keeps it under another name and plays from the start"
@@ -30,19 +31,12 @@ def standing(observed: Path, keys: Keyring) -> str:
 def tell(
     recorded: Archive, place: Path, keys: Keyring, *, player_exit: int, report: CellReport | None, notes: Sequence[str]
 ) -> tuple[str, bool]:
-    """
-    Say what came of a replay whose player ended; gives also whether it is complete.
-
-    Raises:
-        UsageError: the player left no archive that can be read.
-
-    """
+    """Say what came of a replay whose player ended; gives also whether it is complete."""
     try:
         observed = read(place, salvage=True, keys=keys)
     except ArchiveError as error:
-        raise UsageError(
-            f"{place}: INCOMPLETE: the player ended with exit code {player_exit} and left nothing that can be read ({error}){_tail(report)}"
-        ) from error
+        why = f"the player ended with exit code {player_exit} and left nothing that can be read ({error})"
+        return f"{place}: INCOMPLETE: {why}{_tail(report)}\nPut the reason right and give the same command again.", False
     exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]
     joined = recorded.join()
     planned = len({exchange.id for exchange in joined.exchanges} | {gap.exchange for gap in joined.gaps if gap.exchange is not None})
@@ -62,6 +56,7 @@ def tell(
         lines.extend(f"note: {text}" for text in report.notes)
     lines.extend(f"note: {text}" for text in notes)
     counts = observed.facts.get("counts")
+    lines.extend(sending_lines(observed.facts.get("costs"), counts if isinstance(counts, dict) else {}))
     lines.extend(asked_lines(counts if isinstance(counts, dict) else {}))
     lines.extend(carried_lines(counts if isinstance(counts, dict) else {}))
     if by_reason["unsafe"]:

@@ -293,6 +293,8 @@ def _judge(strike: Strike, result: Result, observed: Path, before: set[int], cod
         if strike.orderly and archive.salvaged and before:
             result.wrong.append("the archive is not sealed")
     allowed = {130, -9} if strike.victim == "tool" else {2}
+    if strike.victim == "tool" and (complete or found is None):
+        allowed.add(-signal.SIGTERM)  # before the tool has its handler, or when it is done
     if code not in (allowed | {0, 2} if complete else allowed):
         result.wrong.append(f"exit code {code}: {said[-400:]}")
     if code in {2, 130} and "INCOMPLETE" not in said and "incomplete" not in said and not complete:
