@@ -73,6 +73,7 @@ class Watch:
             self._task = None
             self._hangs(f"it hangs: nothing came on any connection, and no answer to GET /health within {self._bound_s:g} s")
             return
+        self._heard += 1  # an answer like any other: what else hangs now hangs by itself
         self._task = None
         self._cleared()
 

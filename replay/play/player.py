@@ -106,6 +106,8 @@ class Player:
             learning=Learning(bindings, plan.chosen), clock=clock, taught=self._notify, heard=self._watch.hear, again=self._send_again
         )
         self._costs = Costs()
+        self.costs: dict[str, float] = {}
+        """What playing cost the player itself, once it is over."""
         self._waiting: tuple[Callable[[], bool], asyncio.Future[None]] | None = None
         self._may_send_at = 0.0
         self._has_yielded = False
@@ -158,8 +160,8 @@ class Player:
         if self._rows is not None:
             self.counts.update(self._rows.counts)
         values = {name: float(count) for name, count in self.counts.items()}
-        costs = self._costs.told(len(self._observed.ended))
-        self._observed.append(Statistics(self._clock(), {**values, **self.accounting.terms().values(), **self._sampler.values(), **costs}))
+        self.costs = self._costs.told(len(self._observed.ended))
+        self._observed.append(Statistics(self._clock(), {**values, **self.accounting.terms().values(), **self._sampler.values(), **self.costs}))
         seen = len(self._observed.ended) + len(self._observed.gaps)
         assert seen == self._plan.planned, f"{self._plan.planned} planned, but {seen} observed or gaps"
         return self._over is None

@@ -114,7 +114,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
                 rows.close()
         counts = {**player.counts, **({} if provider is None else provider.finish())}
         writer.note(observed=len(observed.ended), gaps=len(observed.gaps), complete=complete, counts=counts)
-        writer.note(terms=player.accounting.terms().values())
+        writer.note(terms=player.accounting.terms().values(), costs=player.costs)
         if facts.workspace:
             forms = secret_forms(Path(facts.workspace))
             if job.recipients:
