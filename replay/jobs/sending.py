@@ -1,0 +1,19 @@
+"""What sending cost the player itself, in one line, and what hung, in another."""
+
+from collections.abc import Iterator, Mapping
+
+
+def sending_lines(costs: object, counts: Mapping[str, object]) -> Iterator[str]:
+    """Tell the *costs* (as `play.costs.Costs.told` gives them; nothing where they are none) and, of the counts, what met its bound."""
+    if isinstance(costs, Mapping) and costs and all(isinstance(value, int | float) for value in costs.values()):
+
+        def ms(name: str) -> str:
+            return f"{costs.get(f'own_{name}_us', 0.0) / 1000.0:.2f} ms"
+
+        yield (
+            f"the player itself: {ms('send_p50')} from when an exchange may be sent to when it is (p99 {ms('send_p99')}), "
+            f"{ms('record_p50')} from its last byte to its record (p99 {ms('record_p99')}), {ms('cpu')} CPU an exchange"
+        )
+    timeouts, asked = counts.get("timeouts", 0), counts.get("asked_for_health", 0)
+    if timeouts or asked:
+        yield f"hung: {timeouts} exchanges were closed at their bounds; the daemon was silent and asked for its health {asked} times"
