@@ -11,7 +11,7 @@ from typing import Final
 from replay.identity import Bindings, learn, may_hold
 from replay.model import Binding, Exchange, Header, Response
 
-_SEEN_MAX: Final = 4096
+_SEEN_MAX: Final = 1024
 _SAYS_NOTHING: Final = frozenset({b"date", b"content-length", b"content-type", b"connection", b"keep-alive", b"transfer-encoding", b"vary"})
 
 
@@ -39,10 +39,8 @@ class Learning:
             return []
         body = recorded.body
         equal = body == observed.body and self._is_dull(recorded.headers) and self._is_dull(observed.headers)
-        if equal and (not body or not may_hold(body)):
-            return []
         key = hash(body)
-        if equal and key in self._equal:
+        if equal and (not body or key in self._equal or not may_hold(body)):
             return []
         said = len(self.bindings.contradictions)
         new = learn(recorded, observed, self.bindings, exchange.id, chosen=self.chosen, request=exchange.request)
