@@ -27,7 +27,7 @@ A gap of reason `not written` or `shed` accounts for as many event numbers as it
 one names is never given as whole, nor is a stream over whose time a damaged block lies: it would look shorter than it was.
 """
 
-from replay.archive.catalogue import Catalogue, Shelf
+from replay.archive.catalogue import Beside, Catalogue, Place, Shelf
 from replay.archive.codec import UnwritableError
 from replay.archive.encryption import LockedError
 from replay.archive.extraction import Extraction, Limits, extract
@@ -49,6 +49,7 @@ __all__ = [
     "FORMAT",
     "Archive",
     "ArchiveWriter",
+    "Beside",
     "Catalogue",
     "CutError",
     "Dropped",
@@ -61,6 +62,7 @@ __all__ = [
     "LockedError",
     "NewerFormatError",
     "Packed",
+    "Place",
     "Shelf",
     "SnapshotError",
     "UnwritableError",

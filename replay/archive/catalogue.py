@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 _BLOCKS_KEPT: Final = 24
 _SEGMENTS_OPEN: Final = 3
 
-type Beside = WorkspaceChange | Attachment | SnapshotRecord
-"""Records that are no part of an exchange."""
-
 
 class Place(NamedTuple):
     """Where a record lies."""
@@ -59,6 +56,13 @@ class Place(NamedTuple):
     end: int
 
 
+class Beside(NamedTuple):
+    """A record that is no part of an exchange, and where it lies."""
+
+    place: Place
+    record: WorkspaceChange | Attachment | SnapshotRecord
+
+
 class _Places:
     """Places by exchange number, packed; numbers mostly rise, and those that do not lie beside."""
 
@@ -69,6 +73,11 @@ class _Places:
 
     def __len__(self) -> int:
         return len(self._numbers) + len(self._odd)
+
+    def numbers(self) -> Iterator[int]:
+        """Give all numbers."""
+        yield from self._numbers
+        yield from self._odd
 
     def add(self, number: int, place: Place) -> bool:
         """Take one; False where the number is there already."""
@@ -103,6 +112,8 @@ class Catalogue:
         """What is listed as missing, and what was opened and has no end."""
         self.lacking: frozenset[int] = frozenset()
         """Exchanges that were given by the scan and are not whole after all."""
+        self.late: set[int] = set()
+        """Exchanges of which a part, or word of one, came behind their end: they were given without it."""
         self.shed: set[int] = set()
         """Exchanges of which the recorder left a body out on purpose."""
 
@@ -135,7 +146,8 @@ class Catalogue:
                     case Chunks(exchange=number):
                         self._chunks.setdefault(number, array("I")).extend(place)
                         if number not in heads and self._opened.find(number) is not None:
-                            continue  # what comes behind the end is a part all the same
+                            self.late.add(number)
+                            continue
                         parts.add(record)
                     case Answered(exchange=number):
                         if number in heads or self._opened.find(number) is None:
@@ -157,12 +169,18 @@ class Catalogue:
                         gaps.append(record)
                         if record.reason is GapReason.SHED and record.exchange is not None:
                             shed.add(record.exchange)
+                            if self._ended.find(record.exchange) is not None:
+                                self.late.add(record.exchange)
                     case WorkspaceChange() | Attachment() | SnapshotRecord():
-                        yield record
+                        yield Beside(place, record)
         unwritten = frozenset(gap.exchange for gap in gaps if gap.exchange is not None and gap.reason is GapReason.NOT_WRITTEN)
         said = [torn_gap(number, event) for number, event in sorted(torn.items()) if number not in unwritten]
         self.gaps = (*gaps, *said, *parts.unsaid())
         self.lacking = unwritten | torn.keys()
+
+    def whole(self) -> Iterator[int]:
+        """Give the numbers of the exchanges that are whole, rising but for those whose beginnings stand out of order."""
+        return (number for number in self._opened.numbers() if number not in self.lacking and self._ended.find(number) is not None)
 
     @contextmanager
     def open(self) -> Iterator["Shelf"]:
@@ -218,7 +236,7 @@ class Shelf:
             KeyError: it is not in the archive, or a part only.
         """
         opened, chunks, ended = self._catalogue.places(number)
-        head, rest = self._record(opened), self._record(ended)
+        head, rest = self.record(opened), self.record(ended)
         if not isinstance(head, Opened) or not isinstance(rest, Ended):
             raise ArchiveError(f"{self._archive.path}: exchange {number} is not where it was: the archive was changed while it was read")
         return join_parts(head, self.chunks(chunks), rest, shed=number in self._catalogue.shed)
@@ -227,7 +245,7 @@ class Shelf:
         """Give the runs of chunks that lie at packed places."""
         for at in range(0, len(packed or ()), 4):
             assert packed is not None
-            record = self._record(Place(*packed[at : at + 4]))
+            record = self.record(Place(*packed[at : at + 4]))
             if isinstance(record, Chunks):
                 yield record
 
@@ -238,7 +256,8 @@ class Shelf:
         self._segments.clear()
         self._raw.clear()
 
-    def _record(self, place: Place) -> Record:
+    def record(self, place: Place) -> Record:
+        """Give the record at a place; raises ArchiveError where its block is damaged or gone."""
         segment = self._segment(place.segment)
         raw = self._raw.get((place.segment, place.block))
         if raw is None:
@@ -275,4 +294,4 @@ class Shelf:
         return found
 
 
-__all__ = ["Beside", "Catalogue", "Shelf"]
+__all__ = ["Beside", "Catalogue", "Place", "Shelf"]

@@ -120,7 +120,7 @@ class Archive:
     def snapshots(self) -> list[SnapshotRecord]:
         """Give the snapshots that are there, in order; the first has number 1. Raises as `records()` does."""
         found = [record for record in self.records() if isinstance(record, SnapshotRecord)]
-        carried = self._carried()
+        carried = self.carried_snapshot()
         return found if carried is None else [carried, *found]
 
     def extract_snapshot(self, number: int, destination: Path, limits: Limits | None = None) -> Extraction:
@@ -149,8 +149,8 @@ class Archive:
         """Open the file of one of the segments; raises ArchiveError where it can't be. It is the caller's to close."""
         return SegmentFile.open(self.path / segment.file, self.keys, self.id, self.format)
 
-    def _carried(self) -> SnapshotRecord | None:
-        """Give the newest snapshot before the first segment that is kept, where the ones before it are gone."""
+    def carried_snapshot(self) -> SnapshotRecord | None:
+        """Give the newest snapshot before the first segment that is kept, where the ones before it are gone; raises as `blocks()` does."""
         first = self.segments[0] if self.segments else None
         if first is None or first.blocks == () or not self.dropped:
             return None

@@ -18,14 +18,17 @@ time of change tells where it belongs; where that is far from the notice (a file
 
 import json
 import re
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from replay.model import Attachment, Exchange, WorkspaceChange
 from replay.plan.steps import Laying, Unlaid
+from replay.plan.table import SENT, Table
 
 KEPT_BY_THE_DAEMON: Final = "the daemon writes this file itself"
 IN_THE_STATE: Final = "made before the snapshot was taken"
@@ -37,6 +40,8 @@ NO_STEP: Final = "named by a request that is not sent"
 _NOTICED_S: Final = 0.25
 """A change is noticed within this time, and what a request writes is written before this time after its end."""
 _PATHS_TOLD: Final = 5
+_WRITINGS_MAX: Final = 64
+"""How many of the last requests that write files may have made a change."""
 _ITS_OWN: Final = re.compile(
     r"(agents/[^/]+/)?MEMORY\.md"
     r"|memory/MEMORY\.(backup|bak|pre)[^/]*"
@@ -113,46 +118,51 @@ def moment_of(change: WorkspaceChange) -> float:
     return made if made is not None and 0.0 <= change.at - made <= _NOTICED_S else change.at
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """The requests that are sent, in the order of their starts, and when each began and which event opened it."""
+class Unlayable:
+    """What is not laid, counted by reason."""
 
-    opened: Sequence[int]
-    at: Sequence[float]
-    place_of: Mapping[int, int]
-    """By exchange: its place among them."""
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._paths: dict[str, list[str]] = {}
+
+    def add(self, why: str, path: str) -> None:
+        """Count one."""
+        self._counts[why] += 1
+        paths = self._paths.setdefault(why, [])
+        if len(paths) < _PATHS_TOLD and path not in paths:
+            paths.append(path)
+
+    def told(self) -> tuple[Unlaid, ...]:
+        """Give all, the most frequent reason first."""
+        return tuple(Unlaid(why, count, tuple(self._paths[why])) for why, count in self._counts.most_common())
 
 
 def find_layings(
-    changes: Iterable[Change], writings: Sequence[Writing], starts: Starts, ends: Sequence[int], holds: Holds
-) -> tuple[tuple[Laying, ...], tuple[Unlaid, ...]]:
+    changes: Iterable[Change], writings: Sequence[Writing], table: Table, ends: Sequence[int], *, holds: Holds, unlayable: Unlayable
+) -> list[Laying]:
     """
-    Give what is laid, in the order in which it is, and what is not, the most frequent reason first.
+    Give what is laid, in the order in which it is; the rest is added to *unlayable*.
 
-    *ends* are the event numbers at which what is sent ended, in order.
+    *writings* are in the order of their starts, and so is the table. *ends* are the event numbers at which what is sent ended, in order.
     """
+    sent = array("I", table.rows(SENT))
+    opened = array("q", (table.opened[row] for row in sent))
     laid: list[Laying] = []
-    unlaid: dict[str, list[str]] = {}
     for change in changes:
         if isinstance(change, Attachment):
-            place = starts.place_of.get(change.exchange)
-            why = NO_STEP if place is None else why_not_attached(change)
-            if place is not None and not why:
-                laid.append(Laying(0, starts.opened[place] - 1, change, starts.at[place]))
+            row = table.row_of(change.exchange)
+            is_sent = row is not None and bool(table.flags[row] & SENT)
+            why = why_not_attached(change) if is_sent else NO_STEP
+            if row is not None and not why:
+                laid.append(Laying(0, table.opened[row] - 1, change, table.started_at[row]))
         else:
             why = why_not(change, writings, holds)
             if not why:
-                laid.append(_in_order(change, starts))
+                laid.append(_in_order(change, opened, lambda place: table.started_at[sent[place]]))
         if why:
-            unlaid.setdefault(why, []).append(change.path)
+            unlayable.add(why, change.path)
     laid.sort(key=lambda laying: (laying.event, laying.record.event))
-    return (
-        tuple(replace(laying, after=bisect_right(ends, laying.event)) for laying in laid),
-        tuple(
-            Unlaid(why, len(paths), tuple(dict.fromkeys(paths))[:_PATHS_TOLD])
-            for why, paths in sorted(unlaid.items(), key=lambda item: (-len(item[1]), item[0]))
-        ),
-    )
+    return [replace(laying, after=bisect_right(ends, laying.event)) for laying in laid]
 
 
 def why_not(change: WorkspaceChange, writings: Sequence[Writing], holds: Holds) -> str:
@@ -161,15 +171,21 @@ def why_not(change: WorkspaceChange, writings: Sequence[Writing], holds: Holds) 
         return IN_THE_STATE
     if holds.until is not None and change.event >= holds.until:
         return OUT_OF_SCOPE
-    if _ITS_OWN.fullmatch(change.path):
+    if is_kept(change):
         return KEPT_BY_THE_DAEMON
     # of requests that follow each other closely the last one that had begun
-    writer = next((writing for writing in reversed(writings) if writing.made(change)), None)
+    begun = bisect_left(writings, change.event, key=lambda writing: writing.opened_event)
+    writer = next((writing for writing in reversed(writings[max(0, begun - _WRITINGS_MAX) : begun]) if writing.made(change)), None)
     if writer is not None:
         return f"written by {writer.route}"
     if change.content is None and change.modified_at is not None:
         return NO_CONTENT
     return ""
+
+
+def is_kept(change: Change) -> bool:
+    """Whether the daemon keeps a file itself."""
+    return isinstance(change, WorkspaceChange) and _ITS_OWN.fullmatch(change.path) is not None
 
 
 def why_not_attached(attachment: Attachment) -> str:
@@ -179,13 +195,13 @@ def why_not_attached(attachment: Attachment) -> str:
     return ""
 
 
-def _in_order(change: WorkspaceChange, starts: Starts) -> Laying:
+def _in_order(change: WorkspaceChange, opened: Sequence[int], started_at: Callable[[int], float]) -> Laying:
     """Put an edit before the requests that came after it but were noticed first."""
     moment = moment_of(change)
-    place = first = bisect_left(starts.opened, change.event)
-    while place and moment < starts.at[place - 1] <= change.at + _NOTICED_S:
+    place = first = bisect_left(opened, change.event)
+    while place and moment < started_at(place - 1) <= change.at + _NOTICED_S:
         place -= 1
-    return Laying(0, change.event if place == first else starts.opened[place] - 1, change, moment)
+    return Laying(0, change.event if place == first else opened[place] - 1, change, moment)
 
 
 def _named(exchange: Exchange) -> str | None:

@@ -15,7 +15,8 @@ the same ones; all of these must hold, or it is a client's request like any othe
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from replay.model import Exchange
@@ -24,35 +25,56 @@ from replay.routes import route_of
 _ACTOR: Final = b"mcp-server"
 
 
-def find_loopbacks(ordered: Sequence[Exchange]) -> dict[int, int]:
-    """Give the loop-backs among exchanges that are in the order of their starts, each with the `/mcp` exchange that made it."""
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What decides of one exchange."""
+
+    id: int
+    opened_event: int
+    ended_event: int
+    until: int
+    """The event number up to which a request of `/mcp` may have the daemon call itself; 0 for any other."""
+    client: str
+    says_so: bool
+    """Whether it names itself a tool's call, and comes from this host."""
+
+
+def trace_of(exchange: Exchange) -> Trace | None:
+    """Give what decides of an exchange; None where it can be neither a loop-back nor a call that makes some."""
+    says_so = _says_so(exchange)
+    is_call = exchange.lane == "daemon" and route_of(exchange.request).template == "/mcp"
+    if not says_so and not is_call:
+        return None
+    until = 0
+    if is_call:
+        until = (exchange.headers_event or 0) if exchange.request.method == b"GET" else exchange.ended_event
+    return Trace(exchange.id, exchange.opened_event, exchange.ended_event, until, exchange.connection.client, says_so)
+
+
+def find_loopbacks(exchanges: Iterable[Exchange]) -> dict[int, int]:
+    """Give the loop-backs among exchanges, each with the `/mcp` exchange that made it."""
+    return match_loopbacks(trace for exchange in exchanges for trace in [trace_of(exchange)] if trace is not None)
+
+
+def match_loopbacks(traces: Iterable[Trace]) -> dict[int, int]:
+    """Do as `find_loopbacks` for what decides of them."""
     found: dict[int, int] = {}
-    calling: list[Exchange] = []
-    for exchange in ordered:
-        calling = [call for call in calling if _until(call) > exchange.opened_event]
-        if _says_so(exchange):
+    calling: list[Trace] = []
+    for trace in sorted(traces, key=lambda trace: trace.opened_event):
+        calling = [call for call in calling if call.until > trace.opened_event]
+        if trace.says_so:
             # of calls that overlap, the one that began last is named; which of them it was can't be known, and does not matter
-            around = next((call for call in reversed(calling) if _is_inside(exchange, call)), None)
+            around = next((call for call in reversed(calling) if trace.ended_event < call.until and trace.client != call.client), None)
             if around is not None:
-                found[exchange.id] = around.id
-        if exchange.lane == "daemon" and route_of(exchange.request).template == "/mcp":
-            calling.append(exchange)
+                found[trace.id] = around.id
+        if trace.until:
+            calling.append(trace)
     return found
 
 
 def _says_so(exchange: Exchange) -> bool:
     actor = exchange.request.header(b"x-signet-actor") or b""
     return exchange.lane == "daemon" and actor.strip().lower() == _ACTOR and _is_loopback(exchange.connection.peer)
-
-
-def _is_inside(exchange: Exchange, call: Exchange) -> bool:
-    # the call was opened before, or it would not be known yet
-    return exchange.ended_event < _until(call) and exchange.connection.client != call.connection.client
-
-
-def _until(call: Exchange) -> int:
-    """Give the event number up to which a request of `/mcp` may have the daemon call itself."""
-    return (call.headers_event or 0) if call.request.method == b"GET" else call.ended_event
 
 
 def _is_loopback(peer: str | None) -> bool:
@@ -66,4 +88,4 @@ def _is_loopback(peer: str | None) -> bool:
     return (mapped or address).is_loopback
 
 
-__all__ = ["find_loopbacks"]
+__all__ = ["Trace", "find_loopbacks", "match_loopbacks", "trace_of"]

@@ -15,29 +15,27 @@ that was never meant to be sent (`not asked for`): it gives no ids, breaks no si
 made itself to serve `/mcp` is a gap of reason `loop-back` (`loopbacks`).
 """
 
-import re
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from replay.archive import Archive
+from replay.archive import Archive, Place
 from replay.identity import classify
-from replay.model import Attachment, Exchange, Gap, GapReason, Response, WorkspaceChange
-from replay.plan.births import Births, ids_of_request
-from replay.plan.layings import Change, Holds, Starts, find_layings, writing_of
-from replay.plan.loopbacks import find_loopbacks
-from replay.plan.scope import Stretch, depend, find_cut, known_before
-from replay.plan.silences import Silences, find_silences
-from replay.plan.steps import Laying, Need, Step, Unlaid
-from replay.routes import ACTS_OUTSIDE, WRITES, Route, route_of
+from replay.model import Attachment, Exchange, Gap, GapReason, Record, SnapshotRecord
+from replay.plan.births import Asked, Births, ids_of_request
+from replay.plan.layings import OUT_OF_SCOPE, Change, Holds, Unlayable, Writing, find_layings, is_kept, writing_of
+from replay.plan.loopbacks import Trace, match_loopbacks, trace_of
+from replay.plan.scope import Dependence, Stretch, depend, find_cut, known_before
+from replay.plan.sequences import Exchanges, Gaps, Layings, Recorded, Source, Steps
+from replay.plan.silences import find_silences
+from replay.plan.steps import Laying, Step, Unlaid
+from replay.plan.table import BODILESS, OWN, SENT, Table
+from replay.plan.unsent import changing, malformed, out_of_scope, unsafe
+from replay.routes import route_of
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TARGET: Final = re.compile(rb"[!-~\x80-\xff]+")
-_READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-_PURE: Final = frozenset({"read", "volatile-read", "stream", "static"})
-_NO_ROUTE: Final = frozenset({404, 405, 501})
 _GIVEN_BY_WRITES: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", "time-id"})
 
 
@@ -45,9 +43,9 @@ _GIVEN_BY_WRITES: Final = frozenset({"uuid", "api-key", "api-key-id", "bearer", 
 class Plan:
     """What is to be sent, and what is not and why."""
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     """In the order of their recorded starts."""
-    gaps: tuple[Gap, ...]
+    gaps: Sequence[Gap]
     """One for every recorded exchange that is no step."""
     chosen: frozenset[str]
     """The ids that clients chose: never bound, never rewritten."""
@@ -88,20 +86,25 @@ def plan(
         UsageError: there is no exchange `only`.
 
     """
-    joined = recorded.join()
-    changes = [record for record in recorded.records() if isinstance(record, WorkspaceChange | Attachment)]
-    snapshots = recorded.snapshots()
-    return make_plan(
-        joined.exchanges,
-        allow=allow,
-        only=only,
-        gaps=joined.gaps,
-        reads_only=reads_only,
-        stretch=stretch,
-        lost=lost,
-        changes=changes,
-        state_from=snapshots[0].event_before if snapshots else 0,
-    )
+    catalogue = recorded.catalogue()
+    draft = _Draft(allow, stretch, reads_only=reads_only)
+    carried = recorded.carried_snapshot()
+    snapshots = [] if carried is None else [carried]
+    for found in catalogue.scan():
+        if isinstance(found, Exchange):
+            draft.add(found)
+        elif isinstance(found.record, SnapshotRecord):
+            snapshots.append(found.record)
+        else:
+            draft.change(found.record, found.place)
+    if catalogue.lacking or catalogue.late:
+        # What was given is not what there is: all is taken again, from where it lies.
+        draft = _Draft(allow, stretch, reads_only=reads_only, changes=draft.changes)
+        with catalogue.open() as shelf:
+            for number in catalogue.whole():
+                draft.add(shelf.exchange(number))
+    state_from = snapshots[0].event_before if snapshots else 0
+    return draft.finish(catalogue.open, only=only, gaps=catalogue.gaps, lost=lost, state_from=state_from)
 
 
 def make_plan(
@@ -121,164 +124,192 @@ def make_plan(
 
     `gaps` are those of the recording, and `changes` the files that changed; up to the event `state_from` the state holds them.
     """
-    ordered = sorted(exchanges, key=lambda exchange: exchange.opened_event)
-    routes = {exchange.id: route_of(exchange.request) for exchange in ordered}
-    own = [exchange for exchange in ordered if exchange.lane == "daemon" and stretch.gap(exchange) is None]
-    loopbacks = find_loopbacks(own)
-    known = known_before(ordered, stretch)
-    births = Births(own, unasked=loopbacks.keys(), known=known.keys())
-    whole = {exchange.id for exchange in ordered}
-    told = list(gaps)
-    left_out: dict[int, Gap] = {gap.exchange: stretch.scoped(gap) for gap in told if gap.exchange is not None and gap.exchange not in whole}
-    shed = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.reason is GapReason.SHED}
-    wanted = None if only is None else depend(ordered, births, routes, loopbacks, only=only, stretch=stretch)
-    cut = find_cut(own, births, stretch)
-    for exchange in ordered:
-        gap = (
-            _out_of_scope(exchange)
-            or stretch.gap(exchange)
-            or cut.get(exchange.id)
-            or (wanted and wanted.gap(exchange))
-            or _looped(exchange, loopbacks)
-            or _bodiless(exchange, shed)
-            or _changing(exchange, routes[exchange.id], reads_only=reads_only)
-            or malformed(exchange)
-            or _unsafe(exchange, routes[exchange.id], allow)
-            or _orphaned(exchange, births, left_out, routes)
+    draft = _Draft(allow, stretch, reads_only=reads_only)
+    for exchange in exchanges:
+        draft.add(exchange)
+    for change in changes:
+        draft.change(change, None)
+    at_hand = _AtHand({exchange.id: exchange for exchange in exchanges})
+    return draft.finish(at_hand.open, only=only, gaps=gaps, lost=lost, state_from=state_from)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtHand:
+    """Exchanges that are in memory anyway."""
+
+    exchanges: Mapping[int, Exchange]
+
+    @contextmanager
+    def open(self) -> Iterator["_AtHand"]:
+        yield self
+
+    def exchange(self, number: int) -> Exchange:
+        return self.exchanges[number]
+
+    def record(self, place: Place) -> Record:
+        raise KeyError(place)
+
+
+class _Draft:
+    """Takes exchanges and changes in any order, remembers little of each, and makes a plan of them."""
+
+    def __init__(
+        self,
+        allow: frozenset[str],
+        stretch: Stretch,
+        *,
+        reads_only: bool,
+        changes: Sequence[tuple[Change, Place | None]] = (),
+    ) -> None:
+        self._allow = allow
+        self._stretch = stretch
+        self._reads_only = reads_only
+        self._table = Table()
+        self._asked = Asked()
+        self._suspects: dict[int, tuple[int, tuple[str, ...]]] = {}
+        """What may turn out to be no client's: its opening, and the ids that it names."""
+        self._traces: list[Trace] = []
+        self._writings: list[Writing] = []
+        self.changes = list(changes)
+
+    def add(self, exchange: Exchange) -> None:
+        """Take an exchange."""
+        route = route_of(exchange.request)
+        early = out_of_scope(exchange) or self._stretch.gap(exchange)
+        late = changing(exchange, route, reads_only=self._reads_only) or malformed(exchange) or unsafe(exchange, route, self._allow)
+        self._table.add(exchange, route, own=early is None, early=early, late=late)
+        if early is not None:
+            return
+        words = ids_of_request(exchange.request)
+        trace = trace_of(exchange)
+        if trace is not None:
+            self._traces.append(trace)
+        if trace is not None and trace.says_so:
+            self._suspects[exchange.id] = (exchange.opened_event, words)
+        else:
+            self._asked.add(words, exchange.opened_event)
+        writing = writing_of(exchange, route.name)
+        if writing is not None:
+            self._writings.append(writing)
+
+    def change(self, change: Change, place: Place | None) -> None:
+        """Take a change of a file; of one that can be read again at a place, the content is let go."""
+        light = place is not None or is_kept(change)
+        self.changes.append((replace(change, content=b"") if light and change.content is not None else change, place))
+
+    def finish(self, source: Source, *, only: int | None, gaps: Iterable[Gap], lost: AbstractSet[str], state_from: int) -> Plan:
+        """Make the plan; *source* gives the exchanges again."""
+        table, stretch = self._table, self._stretch
+        table.sort()
+        told = list(gaps)
+        loopbacks = match_loopbacks(self._traces)
+        for number, (opened, words) in self._suspects.items():
+            if number not in loopbacks:
+                self._asked.add(words, opened)
+        ordered = Recorded(source, table, range(len(table)))
+        known = known_before(ordered, stretch)
+        wanted, cut = self._scope(source, ordered, known.keys(), loopbacks, only)
+        births = Births.begin(self._asked, known.keys())
+        shed = {gap.exchange: gap for gap in told if gap.exchange is not None and gap.reason is GapReason.SHED}
+        with source() as exchanges:
+            _Sweep(table, births, loopbacks, shed, wanted, cut).run(exchanges)
+        steps = Steps(source, table, births, {word: known[word] for word in lost if word in known})
+        layings, unlaid = self._lay(source, steps, wanted, only, state_from)
+        sent = sorted(table.rows(SENT), key=table.ended.__getitem__)
+        partly = {gap.exchange: stretch.scoped(gap) for gap in told if gap.exchange is not None and table.row_of(gap.exchange) is None}
+        first = next(table.rows(SENT), None)
+        return Plan(
+            steps=steps,
+            gaps=Gaps(source, table, partly),
+            chosen=births.chosen,
+            layings=layings,
+            unlaid=unlaid,
+            ends=array("q", (table.ids[row] for row in sent)),
+            started_at=0.0 if first is None else table.started_at[first],
         )
-        if gap is not None:
-            left_out[exchange.id] = gap
-    kept = [exchange for exchange in ordered if exchange.id not in left_out]
-    ends = sorted(kept, key=lambda exchange: exchange.ended_event)
-    layings, unlaid = find_layings(
-        changes if wanted is None else [change for change in changes if isinstance(change, Attachment) or wanted.lays(change.path)],
-        [writing for exchange in own for writing in [writing_of(exchange, routes[exchange.id].name)] if writing is not None],
-        Starts(
-            [exchange.opened_event for exchange in kept],
-            [exchange.started_at for exchange in kept],
-            {exchange.id: place for place, exchange in enumerate(kept)},
-        ),
-        [exchange.ended_event for exchange in ends],
-        Holds(stretch.began or state_from, _last(kept) if only is not None else stretch.until),
-    )
-    silences = find_silences(own, layings, sent={exchange.id for exchange in kept}, writes=lambda number: routes[number].replay_class in WRITES)
-    return Plan(
-        steps=tuple(_without(step, {word: known[word] for word in lost if word in known}) for step in _steps(kept, silences, births, routes)),
-        gaps=tuple(left_out[number] for number in sorted(left_out)),
-        chosen=births.chosen,
-        layings=tuple(silences.layings),
-        unlaid=unlaid,
-        ends=tuple(exchange.id for exchange in ends),
-        started_at=kept[0].started_at if kept else 0.0,
-    )
+
+    def _scope(
+        self, source: Source, ordered: Recorded, known: AbstractSet[str], loopbacks: Mapping[int, int], only: int | None
+    ) -> tuple[Dependence | None, Mapping[int, Gap]]:
+        """Find what one exchange depends on, and the streams that a stretch cuts; mostly neither is asked for."""
+        if only is None and self._stretch.until is None:
+            return None, {}
+        own = Recorded(source, self._table, array("I", self._table.rows(OWN)))
+        births = Births(own, unasked=loopbacks.keys(), known=known)
+        wanted = None
+        if only is not None:
+            routes = {number: self._table.route(row) for row, number in enumerate(self._table.ids)}
+            wanted = depend(ordered, births, routes, loopbacks, only=only, stretch=self._stretch)
+        return wanted, find_cut(own, births, self._stretch)
+
+    def _lay(
+        self, source: Source, steps: Steps, wanted: Dependence | None, only: int | None, state_from: int
+    ) -> tuple[Sequence[Laying], tuple[Unlaid, ...]]:
+        table = self._table
+        last = max((table.opened[row] for row in table.rows(SENT)), default=0)
+        holds = Holds(self._stretch.began or state_from, self._stretch.until if only is None else last)
+        unlayable = Unlayable()
+        changes = []
+        for change, _ in self.changes:
+            if wanted is None or isinstance(change, Attachment) or wanted.lays(change.path):
+                changes.append(change)
+            else:
+                unlayable.add(OUT_OF_SCOPE, change.path)
+        writings = sorted(self._writings, key=lambda writing: writing.opened_event)
+        layings = find_silences(table, find_layings(changes, writings, table, steps.ends, holds=holds, unlayable=unlayable))
+        places = {change.event: place for change, place in self.changes}
+        return Layings(source, layings, [places[laying.record.event] for laying in layings]), unlayable.told()
 
 
-def _last(kept: Sequence[Exchange]) -> int:
-    """Give the event that opened the last of these: what was changed after it changes nothing for them."""
-    return kept[-1].opened_event if kept else 0
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """Decides in the order of starts what is sent, and finds where ids come from on the way."""
 
+    table: Table
+    births: Births
+    loopbacks: Mapping[int, int]
+    shed: Mapping[int, Gap]
+    wanted: Dependence | None
+    cut: Mapping[int, Gap]
 
-def malformed(exchange: Exchange) -> Gap | None:
-    """Say why a request can't be sent as it was; None where it can."""
-    request = exchange.request
-    why = ""
-    if request.body is None:
-        why = "its body was not seen whole"
-    elif request.version not in {b"HTTP/1.1", b"HTTP/1.0"}:
-        why = f"{request.version.decode('latin-1')} can't be spoken by the player"
-    elif request.method == b"CONNECT" or not _TOKEN.fullmatch(request.method):
-        why = f"method {request.method.decode('latin-1')!r}"
-    elif not _TARGET.fullmatch(request.target):
-        why = "its target holds white space or control characters"
-    elif any(not _TOKEN.fullmatch(name) or b"\n" in value or b"\r" in value or b"\0" in value for name, value in request.headers):
-        why = "a header that would break the request"
-    return Gap(GapReason.MALFORMED, event=exchange.opened_event, exchange=exchange.id, detail=why) if why else None
+    def run(self, exchanges: Exchanges) -> None:
+        """Fill in the table's reasons and what is sent."""
+        table = self.table
+        matters = not self.births.is_idle or self.wanted is not None
+        for row in range(len(table)):
+            own = bool(table.flags[row] & OWN)
+            exchange = exchanges.exchange(table.ids[row]) if own and matters else None
+            reason = table.early[row] or table.reason(self._asked_for(row, exchange)) or table.late[row]
+            if not reason and exchange is not None:
+                reason = table.reason(self._orphaned(exchange))
+            table.early[row] = reason
+            if not reason:
+                table.flags[row] |= SENT
+            if exchange is not None:
+                self.births.take(exchange, kept=not reason)
 
+    def _asked_for(self, row: int, exchange: Exchange | None) -> Gap | None:
+        number = self.table.ids[row]
+        gap = self.cut.get(number)
+        if gap is None and self.wanted is not None and exchange is not None:
+            gap = self.wanted.gap(exchange)
+        if gap is None and number in self.loopbacks:
+            detail = f"the daemon called itself to serve #{self.loopbacks[number]} of /mcp, which makes it again"
+            gap = Gap(GapReason.LOOPBACK, exchange=number, detail=detail)
+        if gap is None and self.table.flags[row] & BODILESS:
+            gap = self.shed.get(number)  # the recorder left the request's body out, on purpose
+        return gap
 
-def _out_of_scope(exchange: Exchange) -> Gap | None:
-    if exchange.lane != "daemon":
-        return Gap(GapReason.OUT_OF_SCOPE, event=exchange.opened_event, exchange=exchange.id, detail=f"lane {exchange.lane}")
-    return None
-
-
-def _looped(exchange: Exchange, loopbacks: Mapping[int, int]) -> Gap | None:
-    if exchange.id not in loopbacks:
+    def _orphaned(self, exchange: Exchange) -> Gap | None:
+        """Say whether a request needs an id that only left-out writes gave: it could but fail."""
+        for word in self.births.given(exchange.request):
+            role = classify(word)
+            if role is None or role.kind not in _GIVEN_BY_WRITES or self.births.kept_givers(word, exchange.opened_event):
+                continue
+            for giver in self.births.givers(word, exchange.opened_event):
+                row = self.table.row_of(giver)
+                said = None if row is None else self.table.reasons[self.table.early[row]]
+                if row is not None and said is not None and self.table.writes(row):
+                    detail = f"needs {role.kind} {word} from #{giver}, which is left out ({said[0]})"
+                    return Gap(GapReason.DEPENDENCY, exchange=exchange.id, detail=detail)
         return None
-    detail = f"the daemon called itself to serve #{loopbacks[exchange.id]} of /mcp, which makes it again"
-    return Gap(GapReason.LOOPBACK, event=exchange.opened_event, exchange=exchange.id, detail=detail)
-
-
-def _bodiless(exchange: Exchange, shed: Mapping[int, Gap]) -> Gap | None:
-    """Say that the recorder left the request's body out, on purpose."""
-    gap = shed.get(exchange.id)
-    return replace(gap, event=exchange.opened_event, count=1) if gap is not None and exchange.request.body is None else None
-
-
-def _changing(exchange: Exchange, route: Route, *, reads_only: bool) -> Gap | None:
-    if not reads_only or (exchange.request.method in _READING and route.replay_class in _PURE):
-        return None
-    detail = f"{route.name} ({route.replay_class}) may change a daemon that was not started for this replay; writes must be asked for"
-    return Gap(GapReason.UNSAFE, event=exchange.opened_event, exchange=exchange.id, detail=detail)
-
-
-def _unsafe(exchange: Exchange, route: Route, allow: frozenset[str]) -> Gap | None:
-    if not allow.isdisjoint({"all", route.replay_class, route.name, route.template}):
-        return None
-    if route.replay_class == "unknown":
-        # What the recorded daemon had no route for did nothing there, and is a question to the candidate like any other.
-        if isinstance(exchange.outcome, Response) and exchange.outcome.status in _NO_ROUTE:
-            return None
-        detail = "no route of the table, and the recorded daemon served it: what it does is not known; --allow unknown"
-    elif route.replay_class in ACTS_OUTSIDE:
-        detail = f"{route.name} ({route.replay_class}); allow it by name"
-    else:
-        return None
-    return Gap(GapReason.UNSAFE, event=exchange.opened_event, exchange=exchange.id, detail=detail)
-
-
-def _orphaned(exchange: Exchange, births: Births, left_out: dict[int, Gap], routes: dict[int, Route]) -> Gap | None:
-    """Say whether a request needs an id that only left-out writes gave: it could but fail."""
-    for word in births.asked(exchange.id):
-        role = classify(word)
-        if role is None or role.kind not in _GIVEN_BY_WRITES:
-            continue
-        givers = births.givers(word, exchange.opened_event)
-        if givers and all(number in left_out for number in givers) and routes[givers[0]].replay_class in WRITES:
-            detail = f"needs {role.kind} {word} from #{givers[0]}, which is left out ({left_out[givers[0]].reason})"
-            return Gap(GapReason.DEPENDENCY, event=exchange.opened_event, exchange=exchange.id, detail=detail)
-    return None
-
-
-def _steps(kept: Sequence[Exchange], silences: Silences, births: Births, routes: dict[int, Route]) -> Iterable[Step]:
-    ends = sorted(exchange.ended_event for exchange in kept)
-    planned = {exchange.id for exchange in kept}
-    last_on: dict[str, Exchange] = {}
-    open_heads: list[Exchange] = []
-    for exchange in kept:
-        open_heads = [other for other in open_heads if other.ended_event > exchange.opened_event]
-        needs = [
-            Need(giver, word)
-            for word in births.asked(exchange.id)
-            for giver in [next((number for number in births.givers(word, exchange.opened_event) if number in planned), None)]
-            if giver is not None
-        ]
-        before = last_on.get(exchange.connection.client)
-        yield Step(
-            exchange=exchange,
-            route=routes[exchange.id],
-            after=bisect_left(ends, exchange.opened_event),
-            leave_after=bisect_left(ends, exchange.ended_event),
-            previous=None if before is None or before.ended_event > exchange.ended_event else before.id,
-            heads=tuple(other.id for other in open_heads if other.headers_event is not None and other.headers_event < exchange.opened_event),
-            needs=tuple(needs),
-            pause_s=silences.pauses_s[exchange.id],
-            settles=exchange.id in silences.settling,
-        )
-        last_on[exchange.connection.client] = exchange
-        open_heads.append(exchange)
-
-
-def _without(step: Step, lost: Mapping[str, int]) -> Step:
-    """Tell a step which of its ids the state does not hold."""
-    found = tuple(Need(lost[word], word) for word in ids_of_request(step.exchange.request) if word in lost) if lost else ()
-    return replace(step, lost=found) if found else step

@@ -8,64 +8,57 @@ before something began; wall clock measures it. The first silence worth the name
 the replay waits for the daemon to have settled, too.
 """
 
-import heapq
-from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from replay.model import Exchange, WorkspaceChange
+from replay.model import WorkspaceChange
 from replay.plan.steps import Laying
+from replay.plan.table import OWN, SENT, SETTLES, Table
 
 PAUSE_S: Final = 0.1
 """A silence longer than this is time that the recording left to the daemon."""
 
 
-@dataclass(slots=True)
-class Silences:
-    """What was found."""
-
-    pauses_s: dict[int, float] = field(default_factory=dict)
-    """By exchange: for how long nothing had begun or ended before it."""
-    settling: set[int] = field(default_factory=set)
-    """The exchanges before which the replay lets the daemon settle."""
-    layings: list[Laying] = field(default_factory=list)
-
-
-def find_silences(
-    exchanges: Sequence[Exchange], layings: Iterable[Laying], *, sent: AbstractSet[int], writes: Callable[[int], bool]
-) -> Silences:
+def find_silences(table: Table, layings: Sequence[Laying]) -> list[Laying]:
     """
-    Find them among exchanges in the order of their starts, and layings in the order of events.
+    Fill in the silences of a table in the order of starts, and those of layings in the order of events.
 
-    What is not *sent* breaks a silence as well. *writes* says whether an exchange may change the daemon's state; a laid edit does.
+    A laid edit may change the daemon's state like a request that writes. What is not sent breaks a silence as well.
     """
-    found = Silences()
-    ending = sorted((exchange.ended_event, exchange.ended_at) for exchange in exchanges)
-    at, last = 0, exchanges[0].started_at if exchanges else 0.0
-    unsettled = False
-    marks: Iterable[tuple[int, int, float, Exchange | Laying]] = heapq.merge(
-        ((exchange.opened_event, 1, exchange.started_at, exchange) for exchange in exchanges),
-        ((laying.event, 0, laying.at, laying) for laying in layings),
-        key=lambda mark: mark[:2],
-    )
-    for event, _, moment, what in marks:
-        if isinstance(what, Laying) and not isinstance(what.record, WorkspaceChange):
-            found.layings.append(what)  # a part of its request
-            continue
-        while at < len(ending) and ending[at][0] < event:
-            last = max(last, ending[at][1])
+    found: list[Laying] = []
+    ending = sorted(table.rows(OWN), key=table.ended.__getitem__)
+    at, last, unsettled = 0, 0.0, False
+    coming = 0
+
+    def begin(event: int, moment: float) -> float:
+        nonlocal at, last
+        while at < len(ending) and table.ended[ending[at]] < event:
+            last = max(last, table.ended_at[ending[at]])
             at += 1
         pause_s, last = max(0.0, moment - last), max(last, moment)
-        settles = unsettled and pause_s > PAUSE_S
-        if isinstance(what, Laying):
-            found.layings.append(replace(what, pause_s=pause_s, settles=settles))
-            unsettled = True
+        return pause_s
+
+    def lay(laying: Laying) -> Laying:
+        nonlocal unsettled
+        if not isinstance(laying.record, WorkspaceChange):
+            return laying  # a part of its request
+        pause_s = begin(laying.event, laying.at)
+        settles, unsettled = unsettled and pause_s > PAUSE_S, True
+        return replace(laying, pause_s=pause_s, settles=settles)
+
+    first = next(table.rows(OWN), None)
+    last = table.started_at[first] if first is not None else layings[0].at if layings else 0.0
+    for row in table.rows(OWN):
+        while coming < len(layings) and layings[coming].event < table.opened[row]:
+            found.append(lay(layings[coming]))
+            coming += 1
+        table.pause_s[row] = pause_s = begin(table.opened[row], table.started_at[row])
+        if not table.flags[row] & SENT:
             continue
-        found.pauses_s[what.id] = pause_s
-        if what.id not in sent:
-            continue
-        if settles:
-            found.settling.add(what.id)
-        unsettled = (unsettled and not settles) or writes(what.id)
+        if unsettled and pause_s > PAUSE_S:
+            table.flags[row] |= SETTLES
+            unsettled = False
+        unsettled = unsettled or table.writes(row)
+    found.extend(lay(laying) for laying in layings[coming:])
     return found
