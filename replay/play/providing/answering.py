@@ -20,6 +20,7 @@ from replay.identity import Bindings
 from replay.model import Header
 from replay.play.providing.asks import Ask
 from replay.play.providing.keys import Understood, understand
+from replay.play.providing.listings import listing_of, read_results, write_results
 from replay.play.providing.nearest import nearest, other_candidates
 from replay.play.providing.plain import Plain, Present, plain, put_in, renamings
 from replay.play.providing.stages import Decision, decision_of, payload_of
@@ -83,10 +84,11 @@ class Answering:
             gathered = self._gather(asked)
             if gathered is not None:
                 return gathered
-        if found is None:
-            return self._miss(asked, "")
         try:
-            return self._fit(asked, found)
+            if found is not None:
+                return self._fit(asked, found)
+            items = self._store.find_items(asked)
+            return self._miss(asked, "") if items is None else self._assemble(asked, items)
         except _UnfitError as error:
             return self._miss(asked, str(error))
 
@@ -102,10 +104,12 @@ class Answering:
         made = False
         if recorded.status == 0:
             return self._given(asked, found, match, body=b"", sizes=(), content_type=None, made=False)
-        same_form = entry.shape is asked.ask.shape and entry.stream == asked.ask.stream and entry.item is None
+        relisted = self._relisted(asked, found, match)
+        same_form = relisted is None and entry.shape is asked.ask.shape and entry.stream == asked.ask.stream and entry.item is None
         if not same_form:
-            match["wrapped"] = f"{entry.shape.value}{', a stream' * entry.stream}"
-            content_type, body, sizes = self._wrapped(asked.ask, entry, body, names)
+            if relisted is None:
+                match["wrapped"] = f"{entry.shape.value}{', a stream' * entry.stream}"
+            content_type, body, sizes = self._wrapped(asked.ask, entry, body, names, relisted)
             made = True
         elif names:
             content_type, changed, sizes = self._renamed(asked.ask, entry, body, sizes, names)
@@ -179,9 +183,11 @@ class Answering:
             return None, b"".join(pieces), tuple(len(piece) for piece in pieces)
         return self._wrapped(ask, entry, body, names)
 
-    def _wrapped(self, ask: Ask, entry: Entry, body: bytes, names: dict[str, str]) -> tuple[Header, bytes, tuple[int, ...]]:
+    def _wrapped(
+        self, ask: Ask, entry: Entry, body: bytes, names: dict[str, str], text: str | None = None
+    ) -> tuple[Header, bytes, tuple[int, ...]]:
         """
-        Give an answer in the form that was asked for.
+        Give an answer in the form that was asked for, with another text where one is given.
 
         Raises: _UnfitError where it has no such form.
         """
@@ -194,11 +200,60 @@ class Answering:
             reply = read_reply(entry.shape, entry.kind, body, stream=entry.stream)
         if reply is None:
             raise _UnfitError(f"the recorded answer (#{entry.exchange}, {entry.shape.value}) can't be read, to give it as {ask.shape.value}")
-        wrapped = wrap(ask, replace(reply, text=put_in(reply.text, names)))
+        wrapped = wrap(ask, replace(reply, text=put_in(reply.text if text is None else text, names)))
         if wrapped is None:
             raise _UnfitError(f"the recorded answer (#{entry.exchange}, {entry.shape.value}) can't be given as {ask.shape.value}")
         sizes = tuple(len(piece) for piece in wrapped.pieces) if ask.stream else ()
         return (b"content-type", wrapped.content_type), b"".join(wrapped.pieces), sizes
+
+    def _relisted(self, asked: Understood, found: Found, match: dict[str, Any]) -> str | None:
+        """
+        Give the recorded results of a list with the numbers that its items have now; None where they stand as recorded.
+
+        Raises: _UnfitError where the recorded answer has no results that can be read.
+        """
+        if found.by != "payload" or asked.listing is None:
+            return None
+        recorded = listing_of(asked.stage, text_of(found.entry))
+        if recorded is None:
+            return None
+        if recorded.context != asked.listing.context:
+            match["context"] = [recorded.context, asked.listing.context]
+        theirs, mine = ([self._plain(item).text for item in each.items] for each in (recorded, asked.listing))
+        if not asked.listing.each or theirs == mine:
+            return None
+        like, rows = self._results(found.entry)
+        places: dict[int, int] = {}
+        for place, item in enumerate(mine, 1):
+            places[theirs.index(item) + 1] = place
+            theirs[theirs.index(item)] = ""  # of two that are equal the second is another
+        return write_results(like, sorted(({**row, "i": places[row["i"]]} for row in rows if row["i"] in places), key=lambda row: row["i"]))
+
+    def _assemble(self, asked: Understood, items: list[Found]) -> Given:
+        """
+        Answer for a list by what was recorded of each item in other lists.
+
+        Raises: _UnfitError where one of the recorded answers can't be read.
+        """
+        rows: list[dict[str, Any]] = []
+        for place, each in enumerate(items, 1):
+            _, results = self._results(each.entry)
+            # What the recorded model said nothing of, it says nothing of now.
+            rows += [{**row, "i": place} for row in results if row["i"] == (each.entry.item or 0) + 1]
+        like, _ = self._results(items[0].entry)
+        first = items[0]
+        body = unpack(first.entry.answer.body)
+        content_type, body, sizes = self._wrapped(asked.ask, replace(first.entry, item=None), body, {}, write_results(like, rows))
+        match = {"exchanges": [each.entry.exchange for each in items], "by": "items"}
+        again = all(each.again for each in items)
+        return self._given(asked, replace(first, again=again), match, body=body, sizes=sizes, content_type=content_type, made=True)
+
+    def _results(self, entry: Entry) -> tuple[str, list[dict[str, Any]]]:
+        reply = read_reply(entry.shape, entry.kind, unpack(entry.answer.body), stream=entry.stream)
+        rows = None if reply is None else read_results(reply.text)
+        if reply is None or rows is None:
+            raise _UnfitError(f"the recorded answer (#{entry.exchange}) holds no results by number, and its list came in another order or alone")
+        return reply.text, rows
 
     def _gather(self, asked: Understood) -> Given | None:
         """Answer for several texts at once by what was recorded of each; None where one of them is not known."""

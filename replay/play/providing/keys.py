@@ -5,7 +5,8 @@ By what a recorded answer is found again: a row of keys from the strictest to th
     text        the same model and, sign by sign, the same text
     named       the same text once the replay's ids are put back to the recorded ones
     plain       the same words once white space, made ids and present times are masked
-    payload     the same stage and payload, however the daemon words its question; for a decision: the fact and the set of candidates
+    payload     the same stage and payload, however the daemon words its question; for a decision: the fact and the set of candidates,
+                and for a question about a list the set of its items
     fact        for a decision alone: the same fact, among other candidates
 
 An embedder's keys hold the model, for the vectors of one are nothing to another.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from replay.play.providing.asks import Ask, Kind
+from replay.play.providing.listings import Listing, listing_of
 from replay.play.providing.plain import Plain, Present, plain, tidy
 from replay.play.providing.stages import OTHER, Decision, decision_of, payload_of, stage_of
 
@@ -33,6 +35,9 @@ class Understood:
     plain: Plain
     keys: tuple[Key, ...]
     decision: Decision | None = None
+    listing: Listing | None = None
+    items: tuple[bytes, ...] = ()
+    """For a list of which each item gets a result: the digest of each, with what the list is about."""
 
     @property
     def name(self) -> str:
@@ -68,9 +73,16 @@ def understand(ask: Ask, present: Present, put_back: Callable[[str], str] | None
         fact = (decision.type, decision.confidence, plain(decision.content, present).text)
         contents = sorted(plain(candidate.content, present).text for candidate in decision.candidates)
         rows += [("payload", _digest(stage, *fact, *contents)), ("fact", _digest("fact", *fact))]
+    listing = listing_of(stage, text)
+    items: tuple[bytes, ...] = ()
+    if listing is not None:
+        texts = [plain(item, present).text for item in listing.items]
+        head = plain(listing.head, present).text
+        rows.append(("payload", _digest(stage, head, *sorted(texts))))
+        items = tuple(_digest("item", stage, head, item) for item in texts) if listing.each else ()
     elif (payload := payload_of(stage, text)) is not None:
         rows.append(("payload", _digest(stage, plain(payload, present).text)))
-    return Understood(ask, stage, masked, _distinct(rows), decision)
+    return Understood(ask, stage, masked, _distinct(rows), decision, listing, items)
 
 
 def _distinct(rows: list[Key]) -> tuple[Key, ...]:

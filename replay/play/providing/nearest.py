@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.play.providing.keys import Understood
+from replay.play.providing.listings import listing_of
 from replay.play.providing.plain import Plain, Present, plain
 from replay.play.providing.stages import Decision, decision_of, payload_of
 from replay.play.providing.store import Entry, text_of
@@ -83,7 +84,8 @@ def _about(stage: str, text: str, present: Present) -> Plain:
     if decision is not None:
         told = "\n".join((decision.type, decision.content, *sorted(each.content for each in decision.candidates)))
     else:
-        told = payload_of(stage, text) or text
+        listing = listing_of(stage, text)
+        told = payload_of(stage, text) or text if listing is None else "\n".join((listing.head, listing.context, *sorted(listing.items)))
     return plain(told, present)
 
 

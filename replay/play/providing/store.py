@@ -22,6 +22,7 @@ from replay.play.providing.plain import Present
 from replay.play.providing.wires import read_reply
 
 _PACKED_FROM_BYTES: Final = 160
+OK: Final = 200
 _CANDIDATES_MAX: Final = 48
 """How many recorded texts are looked at for the nearest: those whose lengths are closest."""
 
@@ -59,7 +60,7 @@ class Entry:
     length: int
     answer: Recorded
     item: int | None = None
-    """Which of several texts that were embedded at once; None: the call as a whole."""
+    """Which of several texts that were embedded at once, or of the items of a list; None: the call as a whole."""
     given: int = 0
     """How often it was given."""
 
@@ -101,29 +102,29 @@ class Store:
             request = exchange.request
             ask = read_ask(request.method, request.target, request.body or b"")
             answer = self._answer(exchange)
-            self._put(ask, exchange.id, answer, None)
-            if len(ask.texts) > 1 and answer.status == 200:
+            understood = understand(ask, self._present)
+            whole = self._put(understood, exchange.id, answer, None)
+            if answer.status != OK:
+                continue
+            if len(ask.texts) > 1:
                 for index, text in enumerate(ask.texts):
-                    self._put(single(ask, text), exchange.id, answer, index)
+                    self._put(understand(single(ask, text), self._present), exchange.id, answer, index)
+            for index, digest in enumerate(understood.items):
+                self._enter(replace(whole, item=index), (digest,))
         return self
 
     def find(self, asked: Understood) -> Found | None:
         """Give the answer that is next for what was asked, and note that it was given; None where no key is known."""
         for by, digest in asked.keys:
-            at = self._by_key.get(digest)
-            if at is None:
-                continue
-            numbers = [at] if isinstance(at, int) else at
-            # What was given stays given, so that of many equal calls (probes) each is looked at once.
-            next_ = self._next.get(digest, 0)
-            while next_ < len(numbers) and self._entries[numbers[next_]].given:
-                next_ += 1
-            if len(numbers) > 1:
-                self._next[digest] = next_
-            entry = self._entries[numbers[min(next_, len(numbers) - 1)]]
-            entry.given += 1
-            return Found(entry, by, again=next_ == len(numbers))
+            if digest in self._by_key:
+                return self._take(digest, by)
         return None
+
+    def find_items(self, asked: Understood) -> list[Found] | None:
+        """Give for each item of a list the answer to a list that held it, as `find` does; None where one is not known."""
+        if not asked.items or not all(digest in self._by_key for digest in asked.items):
+            return None
+        return [self._take(digest, "items") for digest in asked.items]
 
     def likely(self, asked: Understood) -> Iterator[Entry]:
         """Give recorded calls of the same stage that may be the nearest to one that was missed."""
@@ -142,9 +143,21 @@ class Store:
             (entry.stage, entry.exchange) for entry in self._entries if entry.item is None and not entry.given and entry.exchange not in items
         ]
 
-    def _put(self, ask: Ask, exchange: int, answer: Recorded, item: int | None) -> None:
-        understood = understand(ask, self._present)
-        number = len(self._entries)
+    def _take(self, digest: bytes, by: str) -> Found:
+        at = self._by_key[digest]
+        numbers = [at] if isinstance(at, int) else at
+        # What was given stays given, so that of many equal calls (probes) each is looked at once.
+        next_ = self._next.get(digest, 0)
+        while next_ < len(numbers) and self._entries[numbers[next_]].given:
+            next_ += 1
+        if len(numbers) > 1:
+            self._next[digest] = next_
+        entry = self._entries[numbers[min(next_, len(numbers) - 1)]]
+        entry.given += 1
+        return Found(entry, by, again=next_ == len(numbers))
+
+    def _put(self, understood: Understood, exchange: int, answer: Recorded, item: int | None) -> Entry:
+        ask = understood.ask
         text = _text(ask)
         entry = Entry(
             exchange=exchange,
@@ -158,9 +171,14 @@ class Store:
             answer=answer,
             item=item,
         )
+        self._by_stage.setdefault(entry.stage, []).append(len(self._entries))
+        self._enter(entry, [digest for _, digest in understood.keys])
+        return entry
+
+    def _enter(self, entry: Entry, digests: Iterable[bytes]) -> None:
+        number = len(self._entries)
         self._entries.append(entry)
-        self._by_stage.setdefault(entry.stage, []).append(number)
-        for _, digest in understood.keys:
+        for digest in digests:
             at = self._by_key.get(digest)
             if at is None:
                 self._by_key[digest] = number
