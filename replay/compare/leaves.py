@@ -33,6 +33,8 @@ _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
 _IN_MESSAGE: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?=\s?(?:ms|s|sec|seconds|minutes|µs)\b)")
 _MESSAGES: Final = frozenset({"message", "msg", "detail", "details"})
 _DIGEST_IS_ID: Final = re.compile(r"(?i)token|nonce|cursor|etag|commit|sha\b|head|rev|session|key")
+_SHAPED: Final = ID_KINDS - {"placeholder"}
+"""Kinds of ids whose shape is a part of the answer; a placeholder stands for anything."""
 _ZERO_FROM_MS: Final = 20.0
 """A duration of less than this may well be zero on a faster daemon or to a coarser clock."""
 _DAEMON_STARTED: Final = frozenset({"$.startedAt", "$.started_at"})
@@ -137,6 +139,8 @@ def _texts(recorded: str, observed: str, scene: Scene, place: Place) -> Relating
     if recorded == observed:
         return _same_text(recorded, scene)
     if scene.side.bindings.observed_for(recorded) == observed:
+        if left is not None and left.kind in _SHAPED and (right is None or right.kind != left.kind):
+            return (Relating(_SEMANTIC, "format", f"{left.kind} → {right.kind if right else _text_class(observed)}", "q-id-format"),)
         scene.tolerate("renamed id", place.path)
         return _EQUAL
     if _is_single(left) or _is_single(right):
@@ -165,6 +169,8 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, place: Plac
     bound = bindings.observed_for(recorded)
     if bound is not None:
         if bound == observed:
+            if left.kind in _SHAPED and right.kind != left.kind:
+                return (Relating(_SEMANTIC, "format", f"{left.kind} → {right.kind}", "q-id-format"),)
             if bound != recorded:
                 scene.tolerate("renamed id", place.path)
             return _EQUAL

@@ -11,6 +11,7 @@ What stands in for a redacted secret is bound to whatever stands at its place. I
 any answer held them) are the same on both sides and are never bound.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -21,9 +22,11 @@ from replay.identity.blanking import Blanks, own_id
 from replay.identity.counters import session_of
 from replay.identity.derived import key_prefix, renewed_token
 from replay.identity.pairing import Pairing, pair_by_key
-from replay.identity.roles import ID_KINDS, Role, classify, find
+from replay.identity.roles import ID_KINDS, TIME_KINDS, Role, classify, find
 
 _HEADERS: Final = (b"x-signet-request-id", b"x-request-id", b"location")
+_ID_PATH: Final = re.compile(r"(?:[._](?:id|uuid)|[a-z](?:Id|ID))\Z")
+_NAME: Final = re.compile(r"[!-~]{4,200}")
 _SAYINGS: Final = ("content", "name", "title", "text", "summary", "question", "description")
 _WHOLE_ONLY: Final = frozenset({"token", "prefix", "digest"})
 _PRECISE: Final = ("ms,", "us,", "ns,")
@@ -128,10 +131,20 @@ class _Walker:
                 self._bind_spans(left, right, path, weak=weak)
             elif spans_left and spans_right:
                 self._lines(left, right, path, weak=weak)
+            if spans_left and _ID_PATH.search(path):
+                self._other_form(left, right, path, weak=weak)
             return
         role_left, role_right = classify(left), classify(right)
         if role_left is not None and (role_left.kind == "placeholder" or (role_left == role_right and role_left.kind in _WHOLE_ONLY)):
             self._bind(role_left, left, right, path, weak=weak)
+
+    def _other_form(self, left: str, right: str, path: str, *, weak: bool) -> None:
+        """Bind a whole id to what the candidate calls an id at its place, though it looks like none or like another kind's."""
+        role, other = classify(left), classify(right)
+        if role is None or role.kind not in ID_KINDS or (other is not None and other.kind in {role.kind, *TIME_KINDS}):
+            return
+        if _NAME.fullmatch(right) and self._bindings.observed_for(left) is None and self._bindings.recorded_for(right) is None:
+            self._bind(role, left, right, path, weak=weak)
 
     def _lines(self, left: str, right: str, path: str, *, weak: bool) -> None:
         """Pair the lines of two texts (Markdown, logs) that are not the same: those that say the same but for ids, then also but for numbers."""

@@ -36,7 +36,11 @@ class Pairing:
         self._chosen = blanks.chosen
 
     def items(self, left: list[Value], right: list[Value]) -> list[Paired]:
-        """Pair the items of two lists."""
+        """Pair the items of two lists; those of numbers alone, which hold nothing to be paired, give none."""
+        if len(left) == len(right) == 1 and type(left[0]) is type(right[0]) and isinstance(left[0], str | list):
+            return [(0, 0, False)]  # what is in them decides, and is read but once
+        if not any(isinstance(item, str | list | dict) for item in left):
+            return []
         rest_left, rest_right = list(range(len(left))), list(range(len(right)))
         pairs: list[Paired] = []
         passes: tuple[tuple[Callable[[Value], Hashable], Callable[[Value], Hashable], bool], ...] = (

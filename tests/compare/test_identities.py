@@ -87,6 +87,18 @@ def test_a_header_that_contradicts(exchange: Maker, tmp_path: Path) -> None:
     assert len(bindings.contradictions) == 1
 
 
+@pytest.mark.parametrize("other", ["m-0017", "key_WXQLVNI5hcmmMHei"])
+def test_ids_of_another_form(exchange: Maker, tmp_path: Path, other: str) -> None:
+    """An id that the replay can use and that looks otherwise is a finding of its form, wherever it stands, and of nothing else."""
+    recorded = [exchange(1, {"id": R1}), exchange(2, {"memory": {"id": R1, "n": 1}})]
+    made, bindings = replayed(tmp_path, recorded, [exchange(1, {"id": other}), exchange(2, {"memory": {"id": other, "n": 1}})])
+    assert bindings.observed_for(R1) == other
+    assert [(item.kind, item.quirk, item.path) for item in made.findings] == [
+        ("format", "q-id-format", "$.id"),
+        ("format", "q-id-format", "$.memory.id"),
+    ]
+
+
 def test_two_things_with_one_id_in_a_list(exchange: Maker, tmp_path: Path) -> None:
     """Things that the recording tells apart and the candidate gives one id are found, be they alike or not."""
     for number, names in enumerate((("one", "two"), ("same", "same"))):

@@ -79,6 +79,19 @@ def test_keys_texts_and_json_in_strings() -> None:
     assert bound({"text": json.dumps({"id": R1})}, {"text": json.dumps({"id": O1})}) == {R1: O1}
 
 
+def test_ids_of_another_form() -> None:
+    """What the candidate calls an id stands for the recorded one, whatever it looks like; no time, empty text or other member does."""
+    assert bound({"job": {"id": R1}, "memory_id": R2, "jobId": R3}, {"job": {"id": "01JDXK"}, "memory_id": "m-17", "jobId": O3}) == {
+        R1: "01JDXK",
+        R2: "m-17",
+        R3: O3,
+    }
+    assert bound({"id": R1}, {"id": "key_WXQLVNI5hcmmMHei"}) == {R1: "key_WXQLVNI5hcmmMHei"}
+    for other in ("", "two words", "2026-11-23T07:37:13.001Z", "\u00e9\u00e9\u00e9\u00e9"):
+        assert bound({"id": R1}, {"id": other}) == {}
+    assert bound({"name": R1}, {"name": "m-17"}) == {}
+
+
 def test_lines_of_markdown() -> None:
     """Lines that say the same teach, whatever else the text holds; those that differ in numbers teach weakly, others nothing."""
     left = f"# Notes\n\n- [a]({R1}.md)\n- seen {R2} 5m ago\n- gone {R3}\n"
