@@ -239,15 +239,18 @@ class Player:
         """Wait where the recorded request passed a rate limit and this one would not, or the other way round."""
         before = self._clock()
         name, wait_s = self._limits.wait_s(step.exchange.id, before)
+        why, until = f"rate limit {name}", "until its window is over"
+        if not wait_s:
+            why, until, wait_s = "end of an API key", "it had ended when it was refused", self._rewriter.wait_s(step.exchange, before)
         if not wait_s or self._job.pace == "recorded":
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._until(lambda: False)
         waited_s = self._clock() - before
-        self.counts["rate_limit_waits"] += 1
-        self.accounting.waited("rate limits", waited_s)
-        self._observed.append(Wait(step.exchange.id, f"rate limit {name}", waited_s * 1000, "drained", "until its window is over"))
+        self.counts["rate_limit_waits" if name else "key_end_waits"] += 1
+        self.accounting.waited("rate limits" if name else "ends of keys", waited_s)
+        self._observed.append(Wait(step.exchange.id, why, waited_s * 1000, "drained", until))
 
     async def _send(self, step: Step) -> None:
         exchange = step.exchange

@@ -14,6 +14,8 @@ from replay.play.credentials import Credentials
 from replay.play.dates import Dates
 from replay.workspace import tokens
 
+_KEY_END_MAX_S: Final = 60.0
+_MARGIN_S: Final = 0.1
 _KEPT: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"date"})
 
 
@@ -42,6 +44,12 @@ class Rewriter:
     def counts(self) -> Counter[str]:
         """What was minted, kept bad and shifted, so far."""
         return self._credentials.counts + self._dates.counts
+
+    def wait_s(self, exchange: Exchange, now: float) -> float:
+        """Give how long to wait, at most a minute, until an API key has ended that had ended when it was refused; 0 where none had."""
+        ends = [self._dates.ends[number] for number in self._credentials.keys_of(exchange) if number in self._dates.ends]
+        left_s = max(ends, default=now) - now
+        return left_s + _MARGIN_S if 0 < left_s <= _KEY_END_MAX_S else 0.0
 
     def rewrite(self, exchange: Exchange) -> Rewritten:
         """Give the request of an exchange as it goes to this daemon."""
