@@ -111,7 +111,7 @@ class _Walker:
     def value(self, left: Value, right: Value, path: str, *, weak: bool) -> None:
         match left, right:
             case dict(), dict():
-                self._objects(left, right, path, weak=weak or self._are_strangers(left, right))
+                self._objects(left, right, path, weak=weak or (path != "$" and self._are_strangers(left, right)))
             case list(), list():
                 self._lists(left, right, path, weak=weak)
             case str(), str():
@@ -224,7 +224,11 @@ class _Walker:
                 self.text(first, second, f"{path}.id", weak=loose)
 
     def _are_strangers(self, left: dict[str, Value], right: dict[str, Value]) -> bool:
-        """Whether two objects at one place may be two things: their ids are not known to be a pair, and they say different things."""
+        """
+        Whether two objects at one place may be two things: their ids are not known to be a pair, and they say different things.
+
+        A whole answer is none: it is about what was asked for.
+        """
         one, two = own_id(left), own_id(right)
         if one is None or two is None or self._bindings.firm_for(one) == two:
             return False
