@@ -10,7 +10,6 @@ client (or read elsewhere), and no replay can give it a new value.
 """
 
 import re
-import string
 from collections.abc import Container, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -23,7 +22,7 @@ _PRECISE: Final = ("ms,", "us,", "ns,")
 _ID_CHARS_MIN: Final = 13
 """The shortest is a time in milliseconds."""
 _SPACED_TIME: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
-_PIECES: Final = bytes(code if chr(code) in f"{string.ascii_letters}{string.digits}_-.:+#" else 32 for code in range(256))
+_PIECE: Final = re.compile(rb"(?<![0-9A-Za-z_.:+#-])[0-9A-Za-z_.:+#-]{13,}")
 _LONE: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z|[A-Za-z]+[.:]?|[0-9.]+"
 )
@@ -152,14 +151,10 @@ def _wanted_in(text: bytes, wanted: Container[str]) -> set[str]:
 
     An id has no white space in it, or is a time with one; its pieces between other characters are looked at alone.
     """
-    if len(text) < _ID_CHARS_MIN:
-        return set()
     if _SPACED_TIME.search(text):
         return {word for word in _ids(text.decode("latin-1")) if word in wanted}
     found: set[str] = set()
-    for piece in text.translate(_PIECES).split():
-        if len(piece) < _ID_CHARS_MIN or piece.isalpha():
-            continue
+    for piece in _PIECE.findall(text):
         word = piece.decode("ascii")
         if word in wanted:
             found.add(word)
