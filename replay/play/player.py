@@ -241,7 +241,8 @@ class Player:
         name, wait_s = self._limits.wait_s(step.exchange.id, before)
         why, until = f"rate limit {name}", "until its window is over"
         if not wait_s:
-            why, until, wait_s = "end of an API key", "it had ended when it was refused", self._rewriter.wait_s(step.exchange, before)
+            name, why, until = "", "end of an API key", "it had ended when it was refused"
+            wait_s = self._rewriter.wait_s(step.exchange, before)
         if not wait_s or self._job.pace == "recorded":
             return
         with contextlib.suppress(TimeoutError):
