@@ -21,14 +21,16 @@ from typing import Any, Final
 
 from replay.content import Replace
 from replay.identity import Bindings, find
-from replay.model import Exchange, Request
-from replay.play.verdicts import HEADERS, Login, Verdict, Verdicts, given_by, has_ended, words, write_login
+from replay.model import Exchange, Request, Response
+from replay.play.verdicts import HEADERS, Login, Verdict, Verdicts, given_by, has_ended, said_why, words, write_login
 from replay.redact import is_placeholder
 from replay.workspace import tokens
 
 _LETTERS: Final = string.ascii_letters + string.digits
 _BASE64URL: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 _SIGNATURE_LENGTH: Final = 43
+_KEY_PREFIX: Final = "sig_sk_"
+_UNAUTHORISED: Final = 401
 
 
 class Credentials:
@@ -125,6 +127,20 @@ class Credentials:
                         return why
         return None
 
+    def keys_of(self, exchange: Exchange) -> tuple[int, ...]:
+        """
+        Give the exchanges that made the API keys with which a request was refused because they had ended.
+
+        A token's age can be set, a key's can't: its end must be waited for.
+        """
+        if not isinstance(exchange.outcome, Response) or exchange.outcome.status != _UNAUTHORISED:
+            return ()
+        if said_why(exchange.outcome.body) is not Verdict.EXPIRED:
+            return ()
+        shown = (word for name, value in exchange.request.headers if name.lower() in HEADERS for word in words(value.decode("latin-1")))
+        born = (self._bindings.born(word) for word in shown if tokens.api_key_prefix(word) is not None)
+        return tuple(binding.exchange for binding in born if binding is not None)
+
     def recorded_in(self, request: Request) -> tuple[str, ...]:
         """Give the recorded credentials that a request still holds, as it would be sent."""
         parts = (request.target, request.body, *(value for _, value in request.headers))
@@ -156,7 +172,8 @@ class Credentials:
         self._count(f"credentials_kept_{self._verdicts.verdict(word)}", notes)
         prefix = tokens.api_key_prefix(word)
         if prefix is None:
-            return stand_in(word)
+            is_key = word.startswith(_KEY_PREFIX) or (self._verdicts.was_key(word) and len(word) > len(_KEY_PREFIX))
+            return f"{_KEY_PREFIX}{stand_in(word)[len(_KEY_PREFIX) :]}" if is_key else stand_in(word)
         sibling = self._bindings.observed_for(self._born.get(prefix, ""))
         return f"{(tokens.api_key_prefix(sibling) if sibling else None) or prefix}_{stand_in(word[len(prefix) + 1 :])}"
 

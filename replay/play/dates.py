@@ -34,6 +34,7 @@ _STAMP: Final = re.compile(
     r"(?P<day>[0-9]{4}-[01][0-9]-[0-3][0-9])"
     r"(?:(?P<mark>[Tt ])(?P<time>[0-2][0-9]:[0-5][0-9]:[0-5][0-9])(?:\.(?P<digits>[0-9]{1,9}))?(?P<zone>[Zz]|[+-][0-2][0-9]:?[0-5][0-9])?)?"
 )
+_END: Final = b"expiresAt"
 _EPOCH: Final = re.compile(r"[12][0-9]{9}(?:[0-9]{3})?")
 
 
@@ -101,6 +102,8 @@ class Dates:
         self._bindings = bindings
         self._clock = clock
         self._moments = Moments()
+        self.ends: dict[int, float] = {}
+        """Exchange → when what it made ends here, as it was told the daemon."""
         self.counts: Counter[str] = Counter()
 
     def passed(self, exchange: Exchange) -> None:
@@ -135,6 +138,8 @@ class Dates:
         def moved(match: re.Match[bytes]) -> bytes:
             value = match[3].decode("latin-1")
             new = self._moved(value, exchange)
+            if match[2] == _END:
+                self._note_end(exchange.id, value if new is None else new)
             if new is None:
                 return match[0]
             told.append(f"date: {match[2].decode('latin-1')} {value} sent as {new}")
@@ -142,6 +147,12 @@ class Dates:
 
         named = b"|".join(re.escape(member.encode()) for member in sorted(members))
         return re.sub(rb'("(' + named + rb')"\s*:\s*")([0-9][^"\\]{9,39})(")', moved, body)
+
+    def _note_end(self, exchange: int, text: str) -> None:
+        match = _STAMP.fullmatch(text)
+        instant = _read(match) if match is not None else None
+        if instant is not None:
+            self.ends[exchange] = instant.timestamp()
 
     def _moved(self, text: str, exchange: Exchange) -> str | None:
         """Give a moment in its own spelling as the daemon shall get it; None where it stays."""

@@ -60,6 +60,7 @@ class _Seen:
     passed: bool = False
     refused_at: float | None = None
     word: Verdict | None = None
+    as_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ class Verdicts:
         if found is None:
             return Verdict.FORGED if tokens.api_key_prefix(credential) else Verdict.MALFORMED
         return Verdict.EXPIRED if has_ended(found, seen.refused_at) else Verdict.FORGED
+
+    def was_key(self, credential: str) -> bool:
+        """Say whether the daemon took a credential that it refused for an API key, whatever is left of it here."""
+        seen = self._seen.get(credential)
+        return seen is not None and seen.as_key
 
     def credentials(self) -> frozenset[str]:
         """Give every bearer token and API key of the recording, and whatever else stood in its place."""
@@ -135,7 +141,8 @@ class Verdicts:
             seen = self._seen[word]
             if answer.status == 401:
                 seen.refused_at = at
-                seen.word = seen.word or _word(answer.body)
+                seen.word = seen.word or said_why(answer.body)
+                seen.as_key = seen.as_key or b"api key" in (answer.body or b"").lower()
             elif _is_guarded(request):
                 seen.passed = True
             else:
@@ -218,7 +225,8 @@ def _is_guarded(request: Request) -> bool:
     return request.method != b"OPTIONS" and path.startswith(_GUARDED) and not path.startswith(_OPEN)
 
 
-def _word(body: bytes | None) -> Verdict | None:
+def said_why(body: bytes | None) -> Verdict | None:
+    """Read out of a refusal's body why a credential was refused; None where it does not say it."""
     text = (body or b"").decode("utf-8", "replace").lower()
     return next((verdict for word, verdict in _WORDS if word in text), None)
 

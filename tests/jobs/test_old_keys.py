@@ -64,6 +64,21 @@ def test_their_rows_get_a_fresh_keys_hash(tmp_path: Path, spelling: str) -> None
     assert "REDACTED" in rows[f"{spelling}ba9876543210"]
 
 
+def test_an_end_to_come_is_as_far_away(tmp_path: Path) -> None:
+    """A key that had an hour left when the recording began has one left; one that had ended then stays so."""
+    state = state_with(tmp_path / "ws", "0123456789ab", "ba9876543210")
+    began = 1_795_419_000.0  # 2026-11-23T07:30:00Z
+    with closing(sqlite3.connect(state / "memory" / "memories.db")) as database, database:
+        database.execute("alter table api_keys add column expires_at text")
+        database.execute("update api_keys set expires_at = '2026-11-23T08:30:00.000Z' where prefix = '0123456789ab'")
+        database.execute("update api_keys set expires_at = '2026-11-23T06:30:00.000Z' where prefix = 'ba9876543210'")
+    taken = find_taken_keys([*asking(1, _KEY, 200), *asking(2, _OTHER, 401, error="api key expired")])
+    assert len(renew_keys(state, taken, began, 10.0, clock=lambda: began + 864_010)) == 2
+    with closing(sqlite3.connect(state / "memory" / "memories.db")) as database:
+        ends = dict(database.execute("select prefix, expires_at from api_keys").fetchall())
+    assert ends == {"0123456789ab": "2026-12-03T08:30:00.000Z", "ba9876543210": "2026-11-23T06:30:00.000Z"}
+
+
 def test_without_a_database_or_keys(tmp_path: Path) -> None:
     """Where there is nothing to renew nothing is done; a damaged database is our own error."""
     taken = find_taken_keys(asking(1, _KEY, 200))
