@@ -3,7 +3,8 @@ API keys that were there before a recording began.
 
 A redacted snapshot holds a stand-in for each key's hash, and recorded requests a placeholder for each key. So that a replayed daemon knows
 the asker as the recorded one did, the key's row gets the hash of a fresh key with the same public prefix, and the fresh one is sent: the id,
-role, scope and revocation of the row stay. An end that was still to come when the recording began is as far from the replay's start. What was refused for another reason than a revocation or an end gets none, and is refused again.
+role, scope and revocation of the row stay. An end that was still to come when the recording began is as far from the replay's start. What
+was refused for another reason than a revocation or an end gets none, and is refused again.
 """
 
 import secrets
