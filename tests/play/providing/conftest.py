@@ -135,6 +135,21 @@ def deciding() -> Any:
     return decision
 
 
+def classification(entity: str, aspects: str, facts: Sequence[str]) -> str:
+    """Word a classification as the daemon does."""
+    rows = "\n".join(f"{place}. {fact}" for place, fact in enumerate(facts, 1))
+    return (
+        f"Classify each fact into an aspect and kind for the given entity.\n\nEntity: {entity}\nExisting aspects: {aspects}\n"
+        f'Suggested: details\n\nFacts:\n{rows}\n\nReturn a JSON object: {{"results": [{{"i": number}}, ...]}}\n/no_think'
+    )
+
+
+@pytest.fixture
+def classifying() -> Any:
+    """Give the function that words a classification."""
+    return classification
+
+
 @dataclass
 class Served:
     """A lane that is served, and what was noted of each call."""

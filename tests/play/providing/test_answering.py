@@ -112,6 +112,55 @@ def test_bound_ids_choose_among_questions_that_look_alike(lane: Any, said: Any) 
     assert said(lane.ask(f"Explain {NEW_ID}.")) == "the second"
 
 
+def results(*aspects: str) -> str:
+    """Spell what a model says of each item of a list."""
+    return json.dumps({"results": [{"i": place, "aspect": aspect} for place, aspect in enumerate(aspects, 1)]})
+
+
+def test_a_list_in_another_order_gets_its_own_results(lane: Any, classifying: Any, said: Any) -> None:
+    """Each item keeps what was said of it, under the number that it has now; what the daemon knew else is told."""
+    lane.said(classifying("Priya (person)", "[none yet]", ["first", "second\n1. of two lines", "third"]), results("one", "two", "three"))
+    found = lane.ask(classifying("priya (person)", "details", ["third", "first", "second\n1. of two lines"]))
+    assert json.loads(said(found)) == {"results": [{"i": 1, "aspect": "three"}, {"i": 2, "aspect": "one"}, {"i": 3, "aspect": "two"}]}
+    assert (found.tier, found.match["context"]) == ("rewritten", ["[none yet]", "details"])
+
+
+def test_items_come_together_as_they_fall(lane: Any, classifying: Any, said: Any) -> None:
+    """A list that was recorded in two parts is answered out of both, and each part alone; what no list held is a miss."""
+    first = lane.said(classifying("Priya (person)", "details", ["a", "b"]), f"<think>so</think>```json\n{results('of a', 'of b')}\n```")
+    second = lane.said(classifying("Priya (person)", "details", ["c"]), results("of c"))
+    found = lane.ask(classifying("Priya (person)", "details", ["c", "b"]))
+    assert json.loads(said(found))["results"] == [{"i": 1, "aspect": "of c"}, {"i": 2, "aspect": "of b"}]
+    assert (found.tier, found.match["by"], found.match["exchanges"]) == ("rewritten", "items", [second, first])
+    assert lane.ask(classifying("Priya (person)", "details", ["c", "d"])).tier == "miss"
+    assert lane.store.unasked() == []
+
+
+def test_an_item_of_another_entity_is_another_item(lane: Any, classifying: Any) -> None:
+    """What was said of a fact for one entity is not said of it for another, nor of a fact that differs in a digit."""
+    lane.said(classifying("Priya (person)", "details", ["kept for 90 days", "b"]), results("x", "y"))
+    assert lane.ask(classifying("Tomas (person)", "details", ["kept for 90 days"])).tier == "miss"
+    assert lane.ask(classifying("Priya (person)", "details", ["kept for 30 days"])).tier == "miss"
+
+
+def test_results_without_numbers_are_not_moved(lane: Any, classifying: Any) -> None:
+    """An answer that can't be read by number is given for its very list alone."""
+    asked = classifying("Priya (person)", "details", ["a", "b"])
+    lane.said(asked, "I would rather not say.")
+    assert lane.ask(asked).tier == "exact"
+    lost = lane.ask(classifying("Priya (person)", "details", ["b", "a"]))
+    assert (lost.tier, "no results by number" in lost.match["why"]) == ("miss", True)
+
+
+def test_the_order_of_evidence_is_no_difference(lane: Any, said: Any) -> None:
+    """A note from the same evidence in another order is the same note; from other evidence it is none."""
+    asked = "Write one concise atomic memory note from it.\nQuestion: what?\n\nEvidence:\n"
+    lane.said(f"{asked}1. [{ID}; 2025-11-23; fact] One.\n2. [{OTHER_ID}; 2024-01-01; fact] Two.", "A note.")
+    found = lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.\n2. [{THIRD_ID}; 2026-11-18; fact] One.")
+    assert (said(found), found.tier, found.match["by"]) == ("A note.", "normalised", "payload")
+    assert lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.").tier == "miss"
+
+
 def test_a_text_is_wrapped_for_another_wire(lane: Any) -> None:
     """What was recorded on one wire is given on each other, whole and as a stream, with its counts of tokens."""
     lane.said("Hello", "Hi there", options={})
