@@ -20,9 +20,9 @@ _VERSIONS: Final = frozenset({"version", "currentversion", "newversion"})
 _EXPECTED: Final = frozenset({"ifversion", "expectedversion"})
 _EPOCHS: Final = frozenset({"contextepoch"})
 _OWNERS: Final = ("id", "memoryId", "memory_id")
-_WORTH_A_LOOK: Final = re.compile(rb"(?i)if_?version|expected_?version|context_?epoch")
+_WORTH_A_LOOK: Final = (b"if_version", b"ifVersion", b"expected_version", b"expectedVersion", b"context_epoch", b"contextEpoch")
 _SESSION: Final = re.compile(rb'"session_?[kK]ey"[ \t\r\n]{0,20}:[ \t\r\n]{0,20}"([^"\\]{1,400})"')
-_QUERY: Final = re.compile(r"(?i)(?<=[?&])(?:if|expected)_?version=([0-9]{1,9})(?=&|\Z)")
+_QUERY: Final = re.compile(r"(?<=[?&])(?:if|expected)_?[vV]ersion=([0-9]{1,9})(?=&|\Z)")
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+|[{}\[\]:,]', re.DOTALL)
 _DIGITS_MAX: Final = 9
 
@@ -58,7 +58,7 @@ class Counters:
     def rewrite(self, request: Request) -> tuple[Request, list[str]]:
         """Put observed numbers in the place of recorded ones; gives the request, and in words what was changed. Ids stay as recorded."""
         body = request.body or b""
-        if not self._known or not (_WORTH_A_LOOK.search(body) or _WORTH_A_LOOK.search(request.target)):
+        if not self._known or not any(name in body or name in request.target for name in _WORTH_A_LOOK):
             return request, []
         told: list[str] = []
         target = request.target.decode("latin-1")

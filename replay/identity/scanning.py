@@ -4,50 +4,64 @@ See quickly where a text may hold ids and times, and where it holds none.
 How this works
 --------------
 Every shape that `roles.find` knows has a word (letters, digits, `_` and `-`) with a digit that is ten characters long or begins as a year, but
-for a few which begin with marks of their own. So the words around digits are looked at, by searches for single bytes, and only what stands
-around such words is given to the search itself: most texts are prose with few digits.
+for a few which begin with marks of their own. So long words and lone numbers of four digits are looked for, by plain searches in copies of the
+text that show only the classes of its characters, and only what stands around them is given to the search itself.
 """
 
 import re
 from typing import Final
 
-_WORD_LENGTH_MIN: Final = 10
 _MARGIN: Final = 48
 """No time is written longer than this before or behind its year or its date."""
 _MARKS: Final = (b"eyJ", b"sig_sk_", b"key_", b"--", b"#")
 _MARKED: Final = re.compile(rb"eyJ|sig_sk_|key_[A-Za-z0-9_-]{16}|(?:--|#)[a-z2-7]{16}")
 _CENTURIES: Final = (b"19", b"20")
-_CLASSES: Final = bytes(
-    ord("0") if 48 <= code <= 57 else ord("a") if 65 <= code <= 90 or 97 <= code <= 122 or code in b"_-" else ord(" ") for code in range(256)
-)
+_LONG_WORD: Final = b"a" * 10
+_YEAR: Final = b" 0000 "
+
+
+def _classes(digits: str, letters: str, joints: str) -> bytes:
+    """Give a table that makes classes of bytes: those of digits, of letters, of `_` and `-`, and a space for all others."""
+    named = {**dict.fromkeys(b"0123456789", digits), **dict.fromkeys(b"_-", joints)}
+    return "".join(named.get(code, letters if chr(code).isalpha() and code < 128 else " ") for code in range(256)).encode()
+
+
+_WORDS: Final = _classes("a", "a", "a")
+_NUMBERS: Final = _classes("0", "a", " ")
 
 
 def may_hold(data: bytes) -> bool:
     """Tell whether ASCII or UTF-8 text may hold what `roles.find` finds: what this denies holds none, what it affirms may be anything."""
-    return bool(windows(data, 1))
+    return bool(windows(data))
 
 
-def windows(data: bytes, count_max: int | None = None) -> list[tuple[int, int]]:
+def windows(data: bytes) -> list[tuple[int, int]]:
     """
     Give the stretches (start, end) of a text in which all lies that `roles.find` finds in it, in order, not overlapping.
 
-    Each ends at the end of a word. With *count_max*, looks no further than that many.
+    Each ends at the end of a word.
     """
     if any(mark in data for mark in _MARKS) and _MARKED.search(data) is not None:
         return [(0, len(data))]
-    found: list[tuple[int, int]] = []
-    classes = data.translate(_CLASSES)
-    at = classes.find(b"0")
+    words, numbers = data.translate(_WORDS), b" %b " % data.translate(_NUMBERS)
+    places: list[tuple[int, int]] = []
+    at = words.find(_LONG_WORD)
     while at >= 0:
-        start, end = classes.rfind(b" ", 0, at) + 1, classes.find(b" ", at)
-        end = len(classes) if end < 0 else end
-        if end - start >= _WORD_LENGTH_MIN or data.startswith(_CENTURIES, start):
-            until = classes.find(b" ", end + _MARGIN)
-            begin, until = max(0, start - _MARGIN), len(classes) if until < 0 else until
-            if found and begin <= found[-1][1]:
-                begin = found.pop()[0]
-            elif len(found) == count_max:
-                break
-            found.append((begin, until))
-        at = classes.find(b"0", end)
+        end = words.find(b" ", at)
+        end = len(words) if end < 0 else end
+        if numbers.find(b"0", at + 1, end + 1) >= 0:
+            places.append((at, end))
+        at = words.find(_LONG_WORD, end)
+    at = numbers.find(_YEAR)
+    while at >= 0:
+        if data.startswith(_CENTURIES, at):
+            places.append((at, at + 4))
+        at = numbers.find(_YEAR, at + 5)
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(places):
+        until = words.find(b" ", end + _MARGIN)
+        begin, until = max(0, start - _MARGIN), len(words) if until < 0 else until
+        if found and begin <= found[-1][1]:
+            begin, until = found[-1][0], max(until, found.pop()[1])
+        found.append((begin, until))
     return found

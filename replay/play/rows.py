@@ -30,7 +30,9 @@ from replay.model import Binding, Exchange, ParityError, Response
 from replay.play.describing import Plain, Term, created_at, describe, plain_name, terms_of
 from replay.workspace import is_sqlite, open_read_only
 
-_UUID: Final = re.compile(rb"(?<![0-9A-Za-z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z])")
+_TAIL: Final = re.compile(rb"-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9A-Za-z])")
+"""A UUID from its first hyphen on: a search for a rare character is fast."""
+_HEAD: Final = re.compile(rb"[0-9a-fA-F]{8}")
 _BODY_BYTES_MAX: Final = 256 * 1024
 _SNAPSHOT_BYTES_MAX: Final = 4_000_000_000
 _DATABASES: Final = ("*.db", "*.sqlite", "*.sqlite3", "*/*.db", "*/*.sqlite", "*/*.sqlite3")
@@ -124,8 +126,11 @@ class Rows:
         request = exchange.request
         seen: set[str] = set()
         for raw in (request.target, (request.body or b"")[:_BODY_BYTES_MAX]):
-            for match in _UUID.finditer(raw):
-                word = match.group().decode("ascii")
+            for match in _TAIL.finditer(raw):
+                start = match.start() - 8
+                if start < 0 or not _HEAD.fullmatch(raw, start, match.start()) or raw[start - 1 : start].isalnum():
+                    continue
+                word = raw[start : match.end()].decode("ascii")
                 if word not in seen and word in self._chosen and self._bindings.observed_for(word) is None:
                     seen.add(word)
                     yield word
