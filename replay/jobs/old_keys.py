@@ -34,12 +34,12 @@ def find_taken_keys(records: Iterable[Record]) -> dict[str, str]:
 
 
 def renew_keys(
-    state: Path, taken: dict[str, str], began: float | None = None, behind_s: float = 0.0, *, clock: Callable[[], float] = time.time
+    state: Path, taken: dict[str, str], began: float | None = None, *, clock: Callable[[], float] = time.time
 ) -> dict[str, str]:
     """
     Give the rows of *taken* keys, in the workspace *state*, which is ours, the hashes of fresh ones; gives recorded key → fresh key.
 
-    *began* is when the recording began, *behind_s* how far the daemon's clock is behind *clock*.
+    *began* is when the recording began; None where the daemon runs on the recording's clock.
 
     Raises:
         ParityError: the database can't be written to.
@@ -61,7 +61,7 @@ def renew_keys(
                     key = _key(whole)
                     connection.execute("UPDATE api_keys SET key_hash = ? WHERE prefix = ?", (hash_api_key(key, secrets.token_hex(16)), prefix))
                     fresh[taken[whole]] = key
-                    moved = None if began is None else _moved(end, began, clock() - behind_s)
+                    moved = None if began is None else _moved(end, began, clock())
                     if moved is not None:
                         connection.execute("UPDATE api_keys SET expires_at = ? WHERE prefix = ?", (moved, prefix))
     except sqlite3.Error as error:

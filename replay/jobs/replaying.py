@@ -281,7 +281,8 @@ class _Laid:
 
 def _lay(recorded: Archive, order: Order, stretch: Stretch, scratch: Scratch) -> _Laid:
     state, dropped = lay_out(recorded, order.state, stretch, scratch.path)
-    api_keys = {} if order.state is not None else renew_keys(state, find_taken_keys(recorded.records()))
+    began = began_at(recorded, stretch) if order.clock == "now" else None  # else their ends are right as they are
+    api_keys = {} if order.state is not None else renew_keys(state, find_taken_keys(recorded.records()), began)
     return _Laid(state, tuple(dropped), find_remembered(recorded, stretch, state), api_keys)
 
 
