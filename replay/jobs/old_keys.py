@@ -33,9 +33,7 @@ def find_taken_keys(records: Iterable[Record]) -> dict[str, str]:
     return {str(api_key_prefix(key)): key for key in best_last}
 
 
-def renew_keys(
-    state: Path, taken: dict[str, str], began: float | None = None, *, clock: Callable[[], float] = time.time
-) -> dict[str, str]:
+def renew_keys(state: Path, taken: dict[str, str], began: float | None = None, *, clock: Callable[[], float] = time.time) -> dict[str, str]:
     """
     Give the rows of *taken* keys, in the workspace *state*, which is ours, the hashes of fresh ones; gives recorded key → fresh key.
 
