@@ -1,9 +1,11 @@
 """Asks a daemon over HTTP what it says of itself, without proxies, redirects or patience."""
 
 import contextlib
+import errno
 import http.client
 import json
 import socket
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any, Final
@@ -64,6 +66,20 @@ def listens(host: str, port: int, timeout_s: float = 0.5) -> bool:
             return True
     except OSError:
         return False
+
+
+def is_taken(port: int) -> bool:
+    """Say whether anything of this host listens on a loopback port, without connecting to it: it may be a daemon in production."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                if sys.platform == "linux":
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections are nobody who listens
+                probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE or (error.errno == errno.EACCES and listens(address, port)):
+                return True
+    return False
 
 
 def free_port(host: str = "127.0.0.1") -> int:

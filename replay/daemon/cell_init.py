@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.daemon import linux
-from replay.daemon.asking import listens
+from replay.daemon.asking import is_taken
 from replay.daemon.lanes import LISTENING
 from replay.daemon.launch import ending, start_companions, start_daemon, wait_ready
 from replay.daemon.orders import Orders
@@ -184,7 +184,7 @@ def _facts(orders: Orders, log: Path, version: object, notes: Sequence[str]) -> 
         "port": orders.port,
         "recorded_port": orders.recorded_port,
         # In a mapped cell the recorded port is the host's: who listens there is not our daemon.
-        "recorded_port_taken": (orders.kind == "mapped" and orders.port != orders.recorded_port and listens("127.0.0.1", orders.recorded_port)),
+        "recorded_port_taken": (orders.kind == "mapped" and orders.port != orders.recorded_port and is_taken(orders.recorded_port)),
         "workspace": orders.workspace,
         "recorded_workspace": orders.recorded_workspace,
         "auth_secret": orders.auth_secret,

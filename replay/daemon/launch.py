@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from replay.daemon.asking import Reply, ask, listens
+from replay.daemon.asking import Reply, ask, is_taken, listens
 from replay.daemon.processes import Child, Children
 from replay.daemon.spec import Companion, Ready
 from replay.model import DaemonError
@@ -25,7 +25,7 @@ def start_companions(
     """
     started = []
     for number, companion in enumerate(companions, 1):
-        if companion.ready_port is not None and listens("127.0.0.1", companion.ready_port):
+        if companion.ready_port is not None and is_taken(companion.ready_port):
             raise DaemonError(
                 f"companion {companion.name}: port {companion.ready_port} is taken already; what listens there would be taken for it. "
                 "Stop that, or use a namespace cell, which has all ports to itself."

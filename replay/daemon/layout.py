@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from replay.daemon import linux
-from replay.daemon.asking import free_port, listens
+from replay.daemon.asking import free_port, is_taken
 from replay.daemon.lanes import LANES, Address, Lane, lane_values, write_lanes
 from replay.daemon.orders import Orders
 from replay.daemon.root import EMPTY, Placed
@@ -238,7 +238,7 @@ def _mounts(spec: DaemonSpec, directory: Path, *, inside: bool, home: Path | Non
 def _mapped_port(spec: DaemonSpec) -> int:
     if spec.port is None:
         return free_port(spec.host)
-    if listens(spec.host, spec.port):
+    if is_taken(spec.port):
         raise DaemonError(
             f"daemon {spec.name}: port {spec.port} is taken on this host. A mapped cell shares the host's ports: "
             "leave `port` out of the description to get a free one, or stop what listens there."
