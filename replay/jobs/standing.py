@@ -10,6 +10,7 @@ from replay.daemon import CellReport
 from replay.jobs.asked import asked_lines
 from replay.jobs.carried import carried_lines
 from replay.jobs.sending import sending_lines
+from replay.jobs.renewing import identity_lines
 from replay.jobs.timing import timing_lines
 from replay.model import ArchiveError, Exchange, Response
 from replay.report import visible
@@ -58,6 +59,7 @@ def tell(
     counts = observed.facts.get("counts")
     lines.extend(sending_lines(observed.facts.get("costs"), counts if isinstance(counts, dict) else {}))
     lines.extend(asked_lines(counts if isinstance(counts, dict) else {}))
+    lines.extend(identity_lines(counts if isinstance(counts, dict) else {}))
     lines.extend(carried_lines(counts if isinstance(counts, dict) else {}))
     if by_reason["unsafe"]:
         lines.append("note: unsafe requests were left out; `--dry-run` names them, `--allow side-effect` (or a route, or all) sends them")
