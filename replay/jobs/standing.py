@@ -9,8 +9,8 @@ from replay.archive import Archive, Keyring, is_archive, read
 from replay.daemon import CellReport
 from replay.jobs.asked import asked_lines
 from replay.jobs.carried import carried_lines
-from replay.jobs.sending import sending_lines
 from replay.jobs.renewing import identity_lines
+from replay.jobs.sending import sending_lines
 from replay.jobs.timing import timing_lines
 from replay.model import ArchiveError, Exchange, Response
 from replay.report import visible
