@@ -39,7 +39,8 @@ async def play_inside(job: Job, facts: Path, *, clock: Callable[[], float] = tim
     if not lanes:
         return await play(job, read_facts(facts), clock=clock)
     recorded = read(job.recorded, salvage=job.salvage, keys=job.keys)
-    provider = Provider(recorded, lanes, Bindings(), clock=daemons_clock(clock, job.clock_behind_s), secrets=job.replacements)
+    behind = daemons_clock(clock, job.clock_behind_s)
+    provider = Provider(recorded, lanes, Bindings(), clock=behind, stretch=job.stretch, secrets=job.replacements)
     async with provider:
         facts.with_name(LISTENING).touch()
         while not facts.exists():  # noqa: ASYNC110, ASYNC240 - another process makes it, and a look is no work

@@ -9,6 +9,7 @@ from replay.archive import Archive
 from replay.daemon.lanes import Lane
 from replay.identity import Bindings
 from replay.model import DaemonError
+from replay.plan import Stretch
 from replay.play.observed import Observed
 from replay.play.providing.answering import Answering, Given
 from replay.play.providing.asks import Ask
@@ -33,10 +34,13 @@ class Provider:
         bindings: Bindings,
         *,
         clock: Callable[[], float],
+        stretch: Stretch | None = None,
         secrets: Mapping[str, str] | None = None,
     ) -> None:
         """
         Read the lanes of a recording; *secrets* are what clients send in the place of placeholders.
+
+        Of a *stretch*, what was asked in it is answered first; what was asked before or after only where that does not suffice.
 
         Raises: ArchiveError where a block is damaged.
         """
@@ -51,7 +55,10 @@ class Provider:
             times = [exchange.started_at for exchange in exchanges]
             now = clock()
             present = Present.of((min(times, default=now), max(times, default=now)), now)
-            store = self._stores[lane.name] = Store(present).fill(exchanges)
+            inside = [exchange for exchange in exchanges if stretch is None or stretch.holds(exchange.opened_event)]
+            numbers = {exchange.id for exchange in inside}
+            store = self._stores[lane.name] = Store(present).fill(inside)
+            store.fill((exchange for exchange in exchanges if exchange.id not in numbers), in_part=False)
             answering = Answering(lane.name, store, present, bindings)
             self._servers[lane.name] = Server(answering, partial(self._note, lane.name), secrets)
 

@@ -61,6 +61,8 @@ class Entry:
     answer: Recorded
     item: int | None = None
     """Which of several texts that were embedded at once, or of the items of a list; None: the call as a whole."""
+    in_part: bool = True
+    """Whether it belongs to the part of the recording that is replayed; what does not is given after what does, and is not missed."""
     given: int = 0
     """How often it was given."""
 
@@ -89,26 +91,26 @@ class Store:
         """What the packed texts and bodies take."""
 
     def __len__(self) -> int:
-        return sum(entry.item is None for entry in self._entries)
+        return sum(1 for entry in self._entries if entry.item is None)
 
     @property
     def bytes_a_call(self) -> float:
         """How much memory a recorded call takes: what is packed, and about 600 for its keys and its place."""
         return 600 + self.held_bytes / max(1, len(self))
 
-    def fill(self, exchanges: Iterable[Exchange]) -> "Store":
-        """Take a lane's exchanges, in recorded order; gives itself."""
+    def fill(self, exchanges: Iterable[Exchange], *, in_part: bool = True) -> "Store":
+        """Take a lane's exchanges, in recorded order, those of the part that is replayed first; gives itself."""
         for exchange in exchanges:
             request = exchange.request
             ask = read_ask(request.method, request.target, request.body or b"")
             answer = self._answer(exchange)
             understood = understand(ask, self._present)
-            whole = self._put(understood, exchange.id, answer, None)
+            whole = self._put(understood, exchange.id, answer, None, in_part=in_part)
             if answer.status != OK:
                 continue
             if len(ask.texts) > 1:
                 for index, text in enumerate(ask.texts):
-                    self._put(understand(single(ask, text), self._present), exchange.id, answer, index)
+                    self._put(understand(single(ask, text), self._present), exchange.id, answer, index, in_part=in_part)
             for index, digest in enumerate(understood.items):
                 self._enter(replace(whole, item=index), (digest,))
         return self
@@ -133,15 +135,14 @@ class Store:
         yield from sorted(entries, key=lambda entry: (abs(entry.length - length), entry.exchange))[:_CANDIDATES_MAX]
 
     def calls(self) -> Mapping[str, int]:
-        """Count the recorded calls by stage."""
-        return Counter(entry.stage for entry in self._entries if entry.item is None)
+        """Count the recorded calls by stage, of the part that is replayed."""
+        return Counter(entry.stage for entry in self._entries if entry.item is None and entry.in_part)
 
     def unasked(self) -> Sequence[tuple[str, int]]:
         """Give stage and exchange of every recorded call that was never given."""
         items = {entry.exchange for entry in self._entries if entry.item is not None and entry.given}
-        return [
-            (entry.stage, entry.exchange) for entry in self._entries if entry.item is None and not entry.given and entry.exchange not in items
-        ]
+        whole = (entry for entry in self._entries if entry.item is None and entry.in_part)
+        return [(entry.stage, entry.exchange) for entry in whole if not entry.given and entry.exchange not in items]
 
     def _take(self, digest: bytes, by: str) -> Found:
         at = self._by_key[digest]
@@ -156,7 +157,7 @@ class Store:
         entry.given += 1
         return Found(entry, by, again=next_ == len(numbers))
 
-    def _put(self, understood: Understood, exchange: int, answer: Recorded, item: int | None) -> Entry:
+    def _put(self, understood: Understood, exchange: int, answer: Recorded, item: int | None, *, in_part: bool) -> Entry:
         ask = understood.ask
         text = _text(ask)
         entry = Entry(
@@ -170,6 +171,7 @@ class Store:
             length=len(text),
             answer=answer,
             item=item,
+            in_part=in_part,
         )
         self._by_stage.setdefault(entry.stage, []).append(len(self._entries))
         self._enter(entry, [digest for _, digest in understood.keys])

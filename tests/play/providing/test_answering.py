@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.model import EndReason
+from replay.play.providing.answering import Answering
+from replay.play.providing.asks import read_ask
 from replay.play.providing.nearest import differences
-from replay.play.providing.store import pack, unpack
+from replay.play.providing.store import Store, pack, unpack
 
 ID = "4a1accbf-4023-4638-bf25-d3235c065c5c"
 OTHER_ID = "2882c46b-e0ee-40af-bd76-47a3981019f3"
@@ -251,6 +253,19 @@ def test_a_recording_knows_what_was_never_asked(lane: Any) -> None:
     lane.ask("two")
     assert lane.store.unasked() == [("other", 1)]
     assert lane.store.calls() == {"other": 2}
+
+
+def test_what_lies_outside_a_stretch_comes_last(lane: Any, said: Any, present: Any) -> None:
+    """Of a part of a recording its own answers are given first, and only they can be left over."""
+    lane.said("Say a number.", "before")
+    lane.said("Say a number.", "within")
+    lane.said("Another.", "never")
+    store = Store(present).fill(lane.exchanges[1:2])
+    store.fill([lane.exchanges[0], lane.exchanges[2]], in_part=False)
+    answering = Answering("provider", store, present, lane.bindings)
+    ask = read_ask(b"POST", b"/api/generate", lane.exchanges[0].request.body)
+    assert [said(answering.answer(ask)) for _ in range(3)] == ["within", "before", "before"]
+    assert (store.calls(), store.unasked()) == ({"other": 1}, [])
 
 
 def test_an_answer_that_was_cut_stays_cut(lane: Any) -> None:
