@@ -36,6 +36,8 @@ class Bindings:
 
     def __init__(self) -> None:
         self._kinds: dict[str, _Renaming] = {}
+        self.version = 0
+        """Grows with every change: what was rewritten before one may be rewritten otherwise after it."""
         self._kind_of: dict[str, str] = {}
         self._recorded_of: dict[str, str] = {}
         self._opaque: dict[bool, OpaqueWords] = {False: OpaqueWords(), True: OpaqueWords()}
@@ -158,6 +160,7 @@ class Bindings:
         return found
 
     def _put(self, kind: str, recorded: str, observed: str, exchange: int, path: str, *, weak: bool) -> None:
+        self.version += 1
         renaming = self._kinds[kind]
         renaming.forward[recorded] = _Bound(observed, exchange, path, weak)
         renaming.backward.setdefault(observed, _Bound(recorded, exchange, path, weak))

@@ -9,14 +9,16 @@ from typing import Final
 from replay.content import Replace, rewrite, rewrite_target, rewrite_text
 from replay.identity import Bindings
 from replay.identity.derived import rederive
-from replay.model import Exchange, ParityError, Request
+from replay.model import Exchange, Header, ParityError, Request
 from replay.play.credentials import Credentials
 from replay.play.dates import Dates
+from replay.play.verdicts import HEADERS
 from replay.workspace import tokens
 
 _KEY_END_MAX_S: Final = 60.0
 _MARGIN_S: Final = 0.1
 _KEPT: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"date"})
+_UNCHANGED_MAX: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Rewriter:
         self._credentials = credentials
         self._dates = dates
         self._replacements = dict(replacements)
+        self._unchanged: dict[tuple[Header, ...], int] = {}
+        """Headers that stayed as they were, and for which version of the bindings: clients send the same ones again and again."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -80,7 +84,23 @@ class Rewriter:
             body, here = rewrite(body, request.header(b"content-type"), quoted)
             count, changed = count + there, changed + here
         count += changed
-        headers: list[tuple[bytes, bytes]] = []
+        if not changed and self._unchanged.get(request.headers) == self._bindings.version:
+            headers = list(request.headers)
+        else:
+            headers, replaced = self._headers(exchange, request, body, replacing, notes, changed=changed > 0)
+            count += replaced
+        if body and request.header(b"content-length") is None and request.header(b"transfer-encoding") is None:
+            headers.append((b"Content-Length", str(len(body)).encode()))
+            if notes is not None:
+                notes.append("content-length added: the recorded request does not say how long its body is")
+        return replace(request, target=target, headers=tuple(headers), body=body), count
+
+    def _headers(
+        self, exchange: Exchange, request: Request, body: bytes, replacing: Replace, notes: list[str] | None, *, changed: bool
+    ) -> tuple[list[Header], int]:
+        """Rewrite the headers; *changed*: the body is another one than was recorded. Gives how many are new, but for its length."""
+        headers: list[Header] = []
+        count, guarded = 0, False
         for name, value in request.headers:
             lower = name.lower()
             new = value
@@ -89,12 +109,13 @@ class Rewriter:
             elif lower not in _KEPT:
                 new = self._header(lower, value, exchange, replacing, notes)
                 count += new != value
+            guarded = guarded or lower in HEADERS
             headers.append((name, new))
-        if body and request.header(b"content-length") is None and request.header(b"transfer-encoding") is None:
-            headers.append((b"Content-Length", str(len(body)).encode()))
-            if notes is not None:
-                notes.append("content-length added: the recorded request does not say how long its body is")
-        return replace(request, target=target, headers=tuple(headers), body=body), count
+        if not (guarded or changed or count or self._replacements):
+            if len(self._unchanged) >= _UNCHANGED_MAX:
+                self._unchanged.clear()
+            self._unchanged[request.headers] = self._bindings.version
+        return headers, count
 
     def _replace(self, text: str) -> str | list[tuple[int, int, str]] | None:
         if not any(placeholder in text for placeholder in self._replacements):
