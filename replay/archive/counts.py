@@ -49,6 +49,9 @@ class Tally:
     def add(self, record: Record) -> None:
         """Count one more record."""
         self.records[_NAMES[type(record)]] += 1
+        if isinstance(record, Opened | Ended) and not record.redactions:  # nearly all of them
+            self._add_plain(record)
+            return
         for first, last in events_of(record):
             self._reach(first, last)
         for redaction in redactions_of(record):
@@ -65,6 +68,16 @@ class Tally:
                 self.gaps[record.reason.value] += record.count
             case SnapshotRecord():
                 self.redactions.update(record.replaced)
+
+    def _add_plain(self, record: Opened | Ended) -> None:
+        number, event = record.exchange, record.event
+        if isinstance(record, Opened):
+            self.open[number] = self.segment
+            self._reach_exchange(number)
+            self._reach(event, event)
+        else:
+            self.open.pop(number, None)
+            self._reach(event if record.headers_event is None else min(event, record.headers_event), event)
 
     def include(self, summary: Summary) -> None:
         """Count what a segment holds, all at once; not which exchanges are open."""
