@@ -12,6 +12,7 @@ from replay.jobs.contents import Contents, contents_of
 from replay.jobs.contents import as_json as as_values
 from replay.jobs.contents import lines as lines_of
 from replay.jobs.live import status_lines, status_of
+from replay.jobs.outbox import find_archive
 from replay.model import Chunk, Exchange, NoResponse, Response, UsageError
 from replay.report import visible
 from replay.report.listing import exchange_text, exchanges_table
@@ -22,11 +23,14 @@ def describe(path: Path, exchange: int | None, *, salvage: bool, as_json: bool, 
     """
     Say what is in an archive, or give one exchange whole; of one that is being recorded at *now* (seconds since the epoch), how it goes.
 
+    Where nothing is at the path, what a killed replay wrote for it is taken.
+
     Raises:
         ArchiveError: it can't be opened.
         UsageError: there is no such exchange.
 
     """
+    path = find_archive(path)
     live = None if now is None or salvage or exchange is not None else status_of(path, now)
     if live is not None:
         return json.dumps({"archive": str(path), "status": live}, indent=1) if as_json else "\n".join(status_lines(path, live))
