@@ -156,7 +156,12 @@ class Rows:
             return None
         fields = describe(word, answer) if 200 <= answer.status < 300 else None
         told = fields is not None and len(fields) >= _MEMBERS_MIN  # fewer are an echo, such as an id and `not found`
-        row = _Row(fields) if fields is not None and told else self._row_in_snapshots(word, exchange)
+        if fields is not None and told:
+            row: _Row | None = _Row(fields)
+        elif any(_row_of(path, word) for path in _databases(self._workspace)):
+            return None  # on both sides from the start: no snapshot need be unpacked to know that
+        else:
+            row = self._row_in_snapshots(word, exchange)
         if row is None:
             return None
         made = created_at(row.fields)

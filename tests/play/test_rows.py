@@ -245,3 +245,23 @@ def test_terms() -> None:
     columns = ["id", "memory_id", "document_id", "status", "attempts", "created_at", "note"]
     terms = {term.column: (term.value, term.firm) for term in terms_of(described, columns, bindings, ())}
     assert terms == {"memory_id": (N1, True), "status": ("done", False), "attempts": (2, False), "note": (f"of {N1}", True)}
+
+
+def test_the_player_asks_for_the_candidates_row(bench: Any) -> None:
+    """A replayed request names the candidate's row, the binding is in the observed archive, and both are counted."""
+    database(bench.folder, [job(K1, N1), job(K2, N2)])
+    tape = bench.tape()
+    tape.ask(1, "POST", "/api/memory/remember", {"id": M1})
+    tape.ask(2, "GET", f"/api/memory/jobs/{J1}", answered(job(J1, M1)))
+
+    async def run() -> None:
+        async def answer(request: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(bench.spell({"id": N1} if request.method == "POST" else answered(job(K1, N1))))
+
+        async with bench.running(answer) as daemon:
+            played, observed = await bench.play(tape, daemon.port)
+            assert daemon.targets()[1] == f"GET /api/memory/jobs/{K1}"
+        assert played.counts["ids_from_rows"] == 1
+        assert [(one.recorded, one.observed) for one in observed.bindings() if one.path.startswith("row:")] == [(J1, K1)]
+
+    asyncio.run(run())
