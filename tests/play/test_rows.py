@@ -252,7 +252,7 @@ def test_the_player_asks_for_the_candidates_row(bench: Any) -> None:
     database(bench.folder, [job(K1, N1), job(K2, N2)])
     tape = bench.tape()
     tape.ask(1, "POST", "/api/memory/remember", {"id": M1})
-    tape.ask(2, "GET", f"/api/memory/jobs/{J1}", answered(job(J1, M1)))
+    tape.ask(2, "GET", f"/api/memory/jobs/{J1}", answered(job(J1, M1), createdAt="2026-11-23T00:00:00.000Z"))
 
     async def run() -> None:
         async def answer(request: Any, writer: asyncio.StreamWriter) -> None:
