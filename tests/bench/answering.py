@@ -13,6 +13,7 @@ Started as a script it prints its port; the argument is how many milliseconds ea
 
 import asyncio
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -63,7 +64,8 @@ def _shell(number: int) -> tuple[bytes, bytes]:
 
 @cache
 def _drawn() -> bytes:
-    return drawn_text(BODY_BYTES * KINDS, 1)
+    text = re.sub(rb"[0-9a-f]{16} ?", b"", drawn_text(BODY_BYTES * KINDS * 5 // 4, 1))  # ids stand where the answers put them
+    return text[: BODY_BYTES * KINDS]
 
 
 def _text(number: int) -> bytes:
