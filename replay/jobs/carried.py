@@ -24,6 +24,8 @@ def carried_lines(counts: Mapping[str, object]) -> list[str]:
     lines = [f"credentials: {' · '.join(done)} · recorded ones sent: {sent:,}"] if done or sent else []
     if "rate_limit_waits" in numbers:
         lines.append(f"rate limits: {numbers['rate_limit_waits']:,} waits until what the recording had in another window did not count any more")
+    if "key_end_waits" in numbers:
+        lines.append(f"ends of API keys: {numbers['key_end_waits']:,} waits for an end that had come when the recorded request was made")
     if "dates_shifted" in numbers:
         lines.append(f"dates: {numbers['dates_shifted']:,} moments in requests moved to the replay's time; the exchanges say which")
     return lines

@@ -249,6 +249,7 @@ class Player:
             async with asyncio.timeout(wait_s):
                 await self._until(lambda: False)
         waited_s = self._clock() - before
+        self._may_send_at = time.perf_counter()
         self.counts["rate_limit_waits" if name else "key_end_waits"] += 1
         self.accounting.waited("rate limits" if name else "ends of keys", waited_s)
         self._observed.append(Wait(step.exchange.id, why, waited_s * 1000, "drained", until))
