@@ -21,7 +21,7 @@ from replay.model import Exchange, Request, Response
 _PRECISE: Final = ("ms,", "us,", "ns,")
 _ID_CHARS_MIN: Final = 13
 """The shortest is a time in milliseconds."""
-_SPACED_TIME: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:")
+_SPACED_TIME: Final = re.compile(rb"-[0-9]{2} [0-9]{2}:")
 _PIECE: Final = re.compile(rb"(?<![0-9A-Za-z_.:+#-])[0-9A-Za-z_.:+#-]{13,}")
 _LONE: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z|[A-Za-z]+[.:]?|[0-9.]+"

@@ -32,7 +32,7 @@ from replay.plan.scope import Dependence, Stretch, depend, find_cut, known_befor
 from replay.plan.sequences import Exchanges, Gaps, Layings, Recorded, Source, Steps
 from replay.plan.silences import find_silences
 from replay.plan.steps import Laying, Step, Unlaid
-from replay.plan.table import BODILESS, OWN, SENT, Table
+from replay.plan.table import BODILESS, NAMES, OWN, SENT, Table
 from replay.plan.unsent import changing, malformed, out_of_scope, unsafe
 from replay.routes import route_of
 
@@ -177,10 +177,11 @@ class _Draft:
         route = route_of(exchange.request)
         early = out_of_scope(exchange) or self._stretch.gap(exchange)
         late = changing(exchange, route, reads_only=self._reads_only) or malformed(exchange) or unsafe(exchange, route, self._allow)
-        self._table.add(exchange, route, own=early is None, early=early, late=late)
+        words = () if early is not None else ids_of_request(exchange.request)
+        flags = (OWN if early is None else 0) | (NAMES if words else 0) | (BODILESS if exchange.request.body is None else 0)
+        self._table.add(exchange, route, flags=flags, early=early, late=late)
         if early is not None:
             return
-        words = ids_of_request(exchange.request)
         trace = trace_of(exchange)
         if trace is not None:
             self._traces.append(trace)
@@ -280,7 +281,7 @@ class _Sweep:
             own = bool(table.flags[row] & OWN)
             exchange = exchanges.exchange(table.ids[row]) if own and matters else None
             reason = table.early[row] or table.reason(self._asked_for(row, exchange)) or table.late[row]
-            if not reason and exchange is not None:
+            if not reason and exchange is not None and table.flags[row] & NAMES:
                 reason = table.reason(self._orphaned(exchange))
             table.early[row] = reason
             if not reason:

@@ -15,7 +15,7 @@ from replay.archive import Place
 from replay.model import Attachment, Exchange, Gap, Record, WorkspaceChange
 from replay.plan.births import Births, ids_of_request
 from replay.plan.steps import Laying, Need, Step
-from replay.plan.table import NONE, SENT, SETTLES, Table
+from replay.plan.table import NAMES, NONE, SENT, SETTLES, Table
 
 
 class Exchanges(Protocol):
@@ -121,9 +121,8 @@ class Steps(_Made[Step]):
     def _make(self, at: int, exchanges: Exchanges) -> Step:
         table, row = self._table, self._rows[at]
         exchange = exchanges.exchange(table.ids[row])
-        needs = (
-            Need(giver, word) for word in self._births.given(exchange.request) for giver in self._births.kept_givers(word, exchange.opened_event)
-        )
+        words = self._births.given(exchange.request) if table.flags[row] & NAMES else ()
+        needs = (Need(giver, word) for word in words for giver in self._births.kept_givers(word, exchange.opened_event))
         lost = tuple(Need(self._lost[word], word) for word in ids_of_request(exchange.request) if word in self._lost) if self._lost else ()
         return Step(
             exchange=exchange,

@@ -20,6 +20,8 @@ SENT: Final = 4
 """It is a step."""
 SETTLES: Final = 8
 """The replay lets the daemon settle before it."""
+NAMES: Final = 16
+"""Its request names ids."""
 
 NONE: Final = 0
 """No event number, and no reason for a gap."""
@@ -54,7 +56,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def add(self, exchange: Exchange, route: Route, *, own: bool, early: Gap | None, late: Gap | None) -> None:
+    def add(self, exchange: Exchange, route: Route, *, flags: int, early: Gap | None, late: Gap | None) -> None:
         """Take one exchange."""
         self.ids.append(exchange.id)
         self.opened.append(exchange.opened_event)
@@ -68,7 +70,7 @@ class Table:
         if number == len(self._routes):
             self._routes.append(route)
         self.routes.append(number)
-        self.flags.append((OWN if own else 0) | (BODILESS if exchange.request.body is None else 0))
+        self.flags.append(flags)
         self.early.append(self.reason(early))
         self.late.append(self.reason(late))
 
