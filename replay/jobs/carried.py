@@ -21,7 +21,7 @@ def carried_lines(counts: Mapping[str, object]) -> list[str]:
     if bad:
         done.append(f"kept bad: {', '.join(bad)}")
     sent = numbers.get("recorded_credentials_sent", 0)
-    lines = [f"credentials: {' · '.join(done)} · recorded ones sent: {sent:,}"] if done or sent else []
+    lines = [f"credentials: {' · '.join([*done, f'recorded ones sent: {sent:,}'])}"] if done or sent else []
     if "rate_limit_waits" in numbers:
         lines.append(f"rate limits: {numbers['rate_limit_waits']:,} waits until what the recording had in another window did not count any more")
     if "key_end_waits" in numbers:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from replay.identity import Bindings
 from replay.model import Connection, Ended, EndReason, Exchange, GapReason, Opened, Record, Request, Response
 from replay.play.credentials import Credentials, asks_for_nothing, stand_in
+from replay.play.dates import Dates
+from replay.play.rewriting import Rewriter
 from replay.play.verdicts import Login, Verdict, Verdicts, read_login, survey, words, write_login
 from replay.redact import Redactor
 from replay.workspace import tokens
@@ -317,3 +321,22 @@ def test_no_recorded_credential_reaches_the_daemon(bench: Any, tmp_path: Path) -
         assert int(quoting.header("content-length")) == len(quoting.body)
 
     asyncio.run(run())
+
+
+def test_the_end_of_a_key_is_waited_for() -> None:
+    """A key that had ended when it was refused is not used again before it has ended here; a good one, and a far end, wait for nothing."""
+    theirs, ours = (f"sig_sk_{digit * 12}_{letter * 43}" for digit, letter in (("0", "A"), ("1", "B")))
+    bindings = Bindings()
+    bindings.bind("api-key", theirs, ours, 1, "$.apiKey.key")
+    for lifetime_s, wait_s in ((5, 4.1), (500, 0.0)):
+        end = datetime.fromtimestamp(_THEN + lifetime_s, UTC).isoformat().replace("+00:00", "Z")
+        making = Request(b"POST", b"/api/auth/api-keys", b"HTTP/1.1", (), json.dumps({"expiresAt": end}).encode())
+        made = replace(asked(1, "", 201, {"apiKey": {"key": theirs}}), request=making)
+        used, late = asked(2, theirs, 200, at=_THEN + 1), asked(3, theirs, 401, {"error": "api key expired"}, at=_THEN + lifetime_s + 1)
+        dates = Dates(bindings, clock=lambda: _NOW)
+        rewriter = Rewriter(bindings, credentials=credentials([made, used, late], bindings), dates=dates, replacements={})
+        told = json.loads(rewriter.rewrite(made).request.body or b"")["expiresAt"]
+        assert datetime.fromisoformat(told).timestamp() == _NOW + lifetime_s
+        assert rewriter.wait_s(used, _NOW + 1) == 0.0
+        assert rewriter.wait_s(late, _NOW + 1) == pytest.approx(wait_s)
+        assert rewriter.wait_s(late, _NOW + lifetime_s + 1) == 0.0
