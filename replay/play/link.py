@@ -48,8 +48,8 @@ class _Wire(asyncio.Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether neither its end nor bytes that nobody asked for wait in it."""
-        return not self._transport.is_closing() and not self._poll.poll(0)
+        """Whether neither its end nor bytes that nobody asked for wait in it, and nothing of an earlier request is still to go."""
+        return not self._transport.is_closing() and not self._transport.get_write_buffer_size() and not self._poll.poll(0)
 
     def write(self, raw: bytes) -> None:
         """Send bytes at once, as many as go."""

@@ -49,6 +49,7 @@ _CONNECT_AGAIN_S: Final = 0.4
 _ASK_AGAIN_S: Final = 0.1
 _IDLE_S: Final = 2.0
 _TICK_S: Final = 0.5
+_SEEN_OFF_S: Final = 1.0
 _TOLD_EVERY: Final = 100
 _LOG_TAIL_BYTES: Final = 4000
 _UNRENEWED: Final = frozenset({"uuid", "api-key", "api-key-id", "time-id"})
@@ -137,6 +138,7 @@ class Player:
             await self._lay(None, self._ends[-1] if self._ends else 0, started)
             await self._until(lambda: not self._open)
             await self._until(lambda: not self._watch.suspects)
+            await self._see_off()
         finally:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(signal.SIGTERM)
@@ -322,15 +324,18 @@ class Player:
             asyncio.get_running_loop().call_soon(self._settle_next)
 
     def _settle_next(self) -> None:
-        conversation, at = self._ready[0]
+        if self._ready:
+            self._settle_first()
+        if self._ready:
+            asyncio.get_running_loop().call_soon(self._settle_next)
+
+    def _settle_first(self) -> None:
+        conversation, at = self._ready.popleft()
         try:
             self._settle(conversation)
             self._costs.recording.add(time.perf_counter() - at)
         except BaseException as error:  # noqa: BLE001 - raised again by the walk
             self._fail(error)
-        self._ready.popleft()
-        if self._ready:
-            asyncio.get_running_loop().call_soon(self._settle_next)
 
     def _settle(self, conversation: Conversation) -> None:
         conversation.conclude()
@@ -461,12 +466,21 @@ class Player:
             except ParityError as error:
                 self._fail(error)
 
+    async def _see_off(self) -> None:
+        """Where the daemon died, give what was open a moment to learn of it: how each ended belongs to what was observed."""
+        if self._over is not None and self._over[0] is GapReason.DAEMON_DEAD:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SEEN_OFF_S):
+                    while self._open:  # noqa: ASYNC110  # once, at the end of a replay that failed
+                        await asyncio.sleep(_SEEN_OFF_S / 20)
+
     def _drop_all(self) -> None:
-        """Let go of what is open; nothing comes of it any more."""
+        """Write down what has ended, and let go of what is open: nothing comes of it any more."""
+        while self._ready:
+            self._settle_first()
         for conversation in self._open.values():
             conversation.drop()
         self._open.clear()
-        self._ready.clear()
         for task in self._tasks:
             task.cancel()
         self._watch.stop()
