@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from replay.model import ProviderCall
-from replay.play.providing import TIERS, tabulate_counts
+from replay.play.providing import ELSEWHERE, TIERS, tabulate_counts
 from replay.report import visible
 
 type Rows = Mapping[tuple[str, str], Mapping[str, int]]
@@ -29,14 +29,14 @@ def asked_lines(counts: Mapping[str, Any]) -> Iterator[str]:
     rows = tabulate_counts({name: value for name, value in counts.items() if isinstance(value, int | float)})
     for lane in sorted({lane for lane, _ in rows}):
         mine = {stage: row for (each, stage), row in rows.items() if each == lane}
-        total = {name: sum(row[name] for row in mine.values()) for name in (*_COLUMNS, "other candidates")}
+        total = {name: sum(row[name] for row in mine.values()) for name in (*_COLUMNS, ELSEWHERE)}
         parts = [f"{total[tier]:,} {_HEADS.get(tier, tier)}" for tier in TIERS if total[tier] or tier == "miss"]
         yield (
             f"asked of lane {visible(lane)}: {total['asked']:,} · {' · '.join(parts)} · "
             f"{total['recorded']:,} recorded, {total['unasked']:,} of them never asked"
         )
-        if total["other candidates"]:
-            yield f"  {total['other candidates']:,} decisions were asked among other candidates than recorded"
+        if total[ELSEWHERE]:
+            yield f"  {total[ELSEWHERE]:,} of these in another context than recorded (candidates, evidence, memories), which is told beside each"
         missed = [f"{row['miss']:,} {visible(stage)}" for stage, row in sorted(mine.items()) if row["miss"]]
         if missed:
             yield f"  missed (answered with an error): {', '.join(missed)}; `inspect` names the nearest recorded calls"

@@ -13,13 +13,14 @@ writes each call, with how it was answered, into the observed archive.
     exact        the same text was asked of the same model
     normalised   the same but for white space, made ids, the present day, or the daemon's wording
     rewritten    likewise, and the answer was changed: ids or day of this replay, or another wire
+                 (both also where what the daemon knew at the time differs; then `context` says in what)
     repeated     every recorded answer of that key was given already: the last one again
     miss         not recorded
 """
 
 from replay.play.providing.answering import MISS, TIERS
-from replay.play.providing.log import PREFIX, tabulate_counts
+from replay.play.providing.log import ELSEWHERE, PREFIX, tabulate_counts
 from replay.play.providing.provider import Provider
 from replay.play.providing.recorded import find_lanes, lane_exchanges, served_lanes
 
-__all__ = ["MISS", "PREFIX", "TIERS", "Provider", "find_lanes", "lane_exchanges", "served_lanes", "tabulate_counts"]
+__all__ = ["ELSEWHERE", "MISS", "PREFIX", "TIERS", "Provider", "find_lanes", "lane_exchanges", "served_lanes", "tabulate_counts"]

@@ -21,8 +21,8 @@ from replay.model import Header
 from replay.play.providing.asks import Ask
 from replay.play.providing.keys import Understood, understand
 from replay.play.providing.listings import listing_of, read_results, write_results
-from replay.play.providing.nearest import nearest, other_candidates
-from replay.play.providing.plain import Plain, Present, plain, put_in, renamings
+from replay.play.providing.nearest import differences, nearest, other_candidates
+from replay.play.providing.plain import Plain, Present, plain, put_in, renamings, renamings_by_line
 from replay.play.providing.stages import Decision, decision_of, payload_of
 from replay.play.providing.store import Entry, Found, Store, single, text_of, unpack, vector_of
 from replay.play.providing.wires import Reply, error_body, error_message, read_reply, wrap
@@ -35,6 +35,7 @@ MISS: Final = "miss"
 TIERS: Final = (EXACT, NORMALISED, REWRITTEN, REPEATED, MISS)
 """How an answer was found, from the best to none."""
 
+_SHOWN_MAX: Final = 4
 MISS_STATUS: Final = 503
 _JSON_TYPE: Final = (b"content-type", b"application/json; charset=utf-8")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"connection", b"keep-alive"})
@@ -121,20 +122,24 @@ class Answering:
     def _renamings(self, asked: Understood, found: Found, match: dict[str, Any]) -> dict[str, str]:
         """Give what to replace in the recorded answer; says in *match* where a decision's candidates differ."""
         text = text_of(found.entry)
-        if found.by in {"payload", "fact"} and asked.decision is not None:
+        if found.by == "task":
+            theirs, mine = (plain(each, self._present).text for each in (text, asked.ask.text))
+            match["context"] = differences(theirs, mine)[:_SHOWN_MAX]
+        if found.by in {"payload", "task"} and asked.decision is not None:
             recorded = decision_of(text)
             if recorded is not None:
                 names = self._targets(recorded, asked.decision)
-                if found.by == "fact":
-                    match["candidates"] = other_candidates(recorded, asked.decision, self._present)
+                if found.by == "task":
+                    match["context"] = other_candidates(recorded, asked.decision, self._present)
                     self._expect_target(found.entry, recorded, names)
                 return {old: new for old, new in names.items() if old != new}
-        if found.by != "payload":
+        if found.by not in {"payload", "task"}:
             return renamings(plain(text, self._present), asked.plain)
-        # The wordings differ: only what is in both payloads stands at the same place, and the day that each wording names first.
-        theirs, mine = payload_of(asked.stage, text) or "", payload_of(asked.stage, asked.ask.text) or ""
-        days = plain(text, self._present).times[:1], asked.plain.times[:1]
-        return {**renamings(Plain("", (), days[0]), Plain("", (), days[1])), **renamings(self._plain(theirs), self._plain(mine))}
+        # The texts differ: only what is in both payloads or lines stands at the same place, and the day that each text names first.
+        days = (Plain("", (), times[:1]) for times in (self._plain(text).times, asked.plain.times))
+        names = {**renamings(*days), **renamings_by_line(text, asked.ask.text, self._present)}
+        payloads = [payload_of(asked.stage, each) for each in (text, asked.ask.text)] if found.by == "payload" else []
+        return {**names, **renamings(*(self._plain(each or "") for each in payloads))} if payloads else names
 
     def _plain(self, text: str) -> Plain:
         return plain(text, self._present)
@@ -244,7 +249,10 @@ class Answering:
         first = items[0]
         body = unpack(first.entry.answer.body)
         content_type, body, sizes = self._wrapped(asked.ask, replace(first.entry, item=None), body, {}, write_results(like, rows))
-        match = {"exchanges": [each.entry.exchange for each in items], "by": "items"}
+        match: dict[str, Any] = {"exchanges": [each.entry.exchange for each in items], "by": "items"}
+        strangers = [place for place, each in enumerate(items, 1) if each.by != "items"]
+        if strangers:
+            match["context"] = {"items of another list's entity": strangers}
         again = all(each.again for each in items)
         return self._given(asked, replace(first, again=again), match, body=body, sizes=sizes, content_type=content_type, made=True)
 

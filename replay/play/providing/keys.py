@@ -7,7 +7,8 @@ By what a recorded answer is found again: a row of keys from the strictest to th
     plain       the same words once white space, made ids and present times are masked
     payload     the same stage and payload, however the daemon words its question; for a decision: the fact and the set of candidates,
                 and for a question about a list the set of its items
-    fact        for a decision alone: the same fact, among other candidates
+    task        the same thing to be done, but what the daemon knew at the time is not: a decision's candidates, the evidence of a note, the
+                memories that a reflection quotes; what differs there is told
 
 An embedder's keys hold the model, for the vectors of one are nothing to another.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from replay.play.providing.asks import Ask, Kind
 from replay.play.providing.listings import Listing, listing_of
 from replay.play.providing.plain import Plain, Present, plain, tidy
-from replay.play.providing.stages import OTHER, Decision, decision_of, payload_of, stage_of
+from replay.play.providing.stages import OTHER, Decision, decision_of, payload_of, stage_of, task_of
 
 type Key = tuple[str, bytes]
 """What the key goes by, and its digest."""
@@ -36,8 +37,8 @@ class Understood:
     keys: tuple[Key, ...]
     decision: Decision | None = None
     listing: Listing | None = None
-    items: tuple[bytes, ...] = ()
-    """For a list of which each item gets a result: the digest of each, with what the list is about."""
+    items: tuple[tuple[bytes, bytes], ...] = ()
+    """For a list of which each item gets a result: two digests of each, with what the list is about and without."""
 
     @property
     def name(self) -> str:
@@ -72,16 +73,21 @@ def understand(ask: Ask, present: Present, put_back: Callable[[str], str] | None
     if decision is not None:
         fact = (decision.type, decision.confidence, plain(decision.content, present).text)
         contents = sorted(plain(candidate.content, present).text for candidate in decision.candidates)
-        rows += [("payload", _digest(stage, *fact, *contents)), ("fact", _digest("fact", *fact))]
+        rows += [("payload", _digest(stage, *fact, *contents)), ("task", _digest("task", stage, *fact))]
     listing = listing_of(stage, text)
-    items: tuple[bytes, ...] = ()
+    items: tuple[tuple[bytes, bytes], ...] = ()
     if listing is not None:
         texts = [plain(item, present).text for item in listing.items]
         head = plain(listing.head, present).text
         rows.append(("payload", _digest(stage, head, *sorted(texts))))
-        items = tuple(_digest("item", stage, head, item) for item in texts) if listing.each else ()
+        if listing.each:
+            items = tuple((_digest("item", stage, head, item), _digest("any item", stage, item)) for item in texts)
+        else:
+            rows.append(("task", _digest("task", stage, head)))
     elif (payload := payload_of(stage, text)) is not None:
         rows.append(("payload", _digest(stage, plain(payload, present).text)))
+    elif (task := task_of(stage, text)) is not None:
+        rows.append(("task", _digest("task", stage, plain(task, present).text)))
     return Understood(ask, stage, masked, _distinct(rows), decision, listing, items)
 
 

@@ -5,7 +5,9 @@ How this works
 --------------
 Which facts a worker finds waiting, and so puts into one question, depends on when it looks. What is asked about each does not. So such a
 question is known by its set of items; and where it is a classification, whose answer says something of each item by its number, an item that
-was recorded in another list is found there, and its result gets the number that it has now.
+was recorded in another list is found there, and its result gets the number that it has now. Of which entity a fact is a matter falls so, too:
+a list bears the name of whichever was first in a queue, or found it first. So an item that no list of the same entity held may come from one of
+another; then that is told.
 """
 
 import json
@@ -43,9 +45,6 @@ def listing_of(stage: str, text: str) -> Listing | None:
             entity, block = _ENTITY.search(text), _NUMBERED.search(text)
             if entity is None or block is None:
                 return None
-            if stage == "dependency":
-                # The facts are of several entities, and the one that is named is that of whichever was first in the queue.
-                return _listing("", f"{entity[1]}: {entity[2]}", block[1], each=True)
             # A daemon finds an entity by its name without case, and names it as whoever came first did.
             return _listing(entity[1].casefold(), entity[2], block[1], each=True)
         case "entity types":

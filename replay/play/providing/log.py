@@ -11,6 +11,9 @@ from replay.play.providing.asks import Ask
 PREFIX = "provider"
 """How the counts are called in `Statistics`: `provider/<lane>/<stage>/<tier>`, and `…/recorded`, `…/unasked`."""
 
+ELSEWHERE = "in another context"
+"""How the count of calls is called that asked the recorded thing while the daemon knew something else."""
+
 
 class Log:
     """
@@ -32,8 +35,8 @@ class Log:
         if self._is_over:
             return
         self.counts[f"{PREFIX}/{lane}/{given.stage}/{given.tier}"] += 1
-        if "candidates" in given.match:
-            self.counts[f"{PREFIX}/{lane}/{given.stage}/other candidates"] += 1
+        if "context" in given.match:
+            self.counts[f"{PREFIX}/{lane}/{given.stage}/{ELSEWHERE}"] += 1
         if self._observed is None:
             self._early.append((self._clock(), ask, given, left))
         else:
@@ -67,7 +70,7 @@ def tabulate_counts(counts: Mapping[str, float]) -> dict[tuple[str, str], dict[s
         parts = rest.rsplit("/", 2)  # a lane is called what its recorder liked
         if prefix != PREFIX or len(parts) != 3:
             continue
-        row = rows.setdefault((parts[0], parts[1]), {"asked": 0, **dict.fromkeys((*TIERS, "recorded", "unasked", "other candidates"), 0)})
+        row = rows.setdefault((parts[0], parts[1]), {"asked": 0, **dict.fromkeys((*TIERS, "recorded", "unasked", ELSEWHERE), 0)})
         row[parts[2]] = int(count)
         row["asked"] += int(count) if parts[2] in TIERS else 0
     return rows

@@ -79,6 +79,23 @@ def renamings(recorded: Plain, asked: Plain) -> dict[str, str]:
     return {old: new for old, new in found.items() if old != new}
 
 
+def renamings_by_line(recorded: str, asked: str, present: Present) -> dict[str, str]:
+    """Do as `renamings` for two texts that differ: of lines that are the same when masked, equal ones in their order."""
+    lines: dict[str, list[Plain]] = {}
+    for line in asked.splitlines():
+        masked = plain(line, present)
+        if masked.ids:
+            lines.setdefault(masked.text, []).append(masked)
+    found: dict[str, str] = {}
+    for line in recorded.splitlines():
+        masked = plain(line, present)
+        others = lines.get(masked.text) if masked.ids else None
+        if others:
+            for old, new in zip(masked.ids, others.pop(0).ids, strict=False):
+                found.setdefault(old, new)
+    return {old: new for old, new in found.items() if old != new}
+
+
 def put_in(text: str, names: Mapping[str, str]) -> str:
     """Put new names in the place of old ones, all at once."""
     if not names:

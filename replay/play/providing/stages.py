@@ -52,6 +52,7 @@ _CUT: Final = re.compile(r"\s*\[truncated\]\s*\Z")
 _CLOSING: Final = re.compile(r"\n\s*Respond with only the JSON object[^\n]*\Z")
 _SEGMENTS: Final = re.compile(r"\n(?:Extracted facts from all segments|Facts):\n")
 _DAYTIME: Final = re.compile(r"(?<=Generate a brief )(?:morning|afternoon|evening|night|late-night|midday)(?= greeting)")
+_MODE: Final = re.compile(r"You are running in [A-Z]+ mode")
 _FACT: Final = re.compile(
     r'New fact \(type: ([^,\n]*), confidence: ([^)\n]*)\):\n"([\s\S]*?)"\n\nExisting candidates:\n([\s\S]*?)\n\nActions:\n'
 )
@@ -99,6 +100,23 @@ def payload_of(stage: str, text: str) -> str | None:
             return None if found is None else _SEGMENTS.sub("\n", found)
         case "greeting":
             return _DAYTIME.sub("present", text)
+    return None
+
+
+def task_of(stage: str, text: str) -> str | None:
+    """
+    Give what a prompt wants done, without what the daemon knew at the time and quotes in it.
+
+    What it knew (memories, a graph) is what a race of its own workers leaves there. None for a stage that quotes no such thing.
+    """
+    match stage:
+        case "continuity":
+            return _after(text, "\nSession transcript")
+        case "reflection":
+            return text.partition("\nRecent saved memories:")[0]
+        case "dream":
+            found = _MODE.search(text)
+            return None if found is None else found[0]
     return None
 
 

@@ -111,8 +111,8 @@ class Store:
             if len(ask.texts) > 1:
                 for index, text in enumerate(ask.texts):
                     self._put(understand(single(ask, text), self._present), exchange.id, answer, index, in_part=in_part)
-            for index, digest in enumerate(understood.items):
-                self._enter(replace(whole, item=index), (digest,))
+            for index, digests in enumerate(understood.items):
+                self._enter(replace(whole, item=index), digests)
         return self
 
     def find(self, asked: Understood) -> Found | None:
@@ -123,10 +123,15 @@ class Store:
         return None
 
     def find_items(self, asked: Understood) -> list[Found] | None:
-        """Give for each item of a list the answer to a list that held it, as `find` does; None where one is not known."""
-        if not asked.items or not all(digest in self._by_key for digest in asked.items):
+        """
+        Give for each item of a list the answer to a list that held it, as `find` does; None where one is not known.
+
+        Each is found `by` a list about the same (`items`) or, where there is none, by any of the stage (`any items`).
+        """
+        known = [next((digest for digest in digests if digest in self._by_key), b"") for digests in asked.items]
+        if not known or not all(known):
             return None
-        return [self._take(digest, "items") for digest in asked.items]
+        return [self._take(digest, "items" if digest == same else "any items") for digest, (same, _) in zip(known, asked.items, strict=True)]
 
     def likely(self, asked: Understood) -> Iterator[Entry]:
         """Give recorded calls of the same stage that may be the nearest to one that was missed."""

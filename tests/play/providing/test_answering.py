@@ -85,7 +85,7 @@ def test_a_decision_among_other_candidates_is_told_or_missed(lane: Any, deciding
     lane.said(deciding("A fact.", [(ID, "First."), (OTHER_ID, "Second.")]), json.dumps({"action": "update", "targetId": ID}))
     found = lane.ask(deciding("A fact.", [(NEW_ID, "First."), (THIRD_ID, "Third.")]))
     assert json.loads(said(found))["targetId"] == NEW_ID
-    assert found.match["candidates"] == {"only recorded": ["Second."], "only asked": ["Third."]}
+    assert found.match["context"] == {"only recorded": ["Second."], "only asked": ["Third."]}
     lost = lane.ask(deciding("A fact.", [(THIRD_ID, "Third.")]))
     assert (lost.tier, lost.status) == ("miss", 503)
     assert "First." in lost.match["why"]
@@ -139,9 +139,13 @@ def test_items_come_together_as_they_fall(lane: Any, classifying: Any, said: Any
 
 
 def test_an_item_of_another_entity_is_another_item(lane: Any, classifying: Any) -> None:
-    """What was said of a fact for one entity is not said of it for another, nor of a fact that differs in a digit."""
+    """What was said of a fact for its own entity comes first, of another it is told; of a fact that differs in a digit nothing is said."""
     lane.said(classifying("Priya (person)", "details", ["kept for 90 days", "b"]), results("x", "y"))
-    assert lane.ask(classifying("Tomas (person)", "details", ["kept for 90 days"])).tier == "miss"
+    other = lane.said(classifying("Tomas (person)", "details", ["kept for 90 days", "c"]), results("z", "w"))
+    own = lane.ask(classifying("Tomas (person)", "details", ["kept for 90 days"]))
+    assert (own.match["exchanges"], "context" in own.match) == ([other], False)
+    strange = lane.ask(classifying("Wei (person)", "details", ["c", "kept for 90 days"]))
+    assert strange.match["context"] == {"items of another list's entity": [1, 2]}
     assert lane.ask(classifying("Priya (person)", "details", ["kept for 30 days"])).tier == "miss"
 
 
@@ -155,12 +159,23 @@ def test_results_without_numbers_are_not_moved(lane: Any, classifying: Any) -> N
 
 
 def test_the_order_of_evidence_is_no_difference(lane: Any, said: Any) -> None:
-    """A note from the same evidence in another order is the same note; from other evidence it is none."""
+    """A note from the same evidence in another order is the same note; from other evidence that is told, on another question it is none."""
     asked = "Write one concise atomic memory note from it.\nQuestion: what?\n\nEvidence:\n"
     lane.said(f"{asked}1. [{ID}; 2025-11-23; fact] One.\n2. [{OTHER_ID}; 2024-01-01; fact] Two.", "A note.")
     found = lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.\n2. [{THIRD_ID}; 2026-11-18; fact] One.")
     assert (said(found), found.tier, found.match["by"]) == ("A note.", "normalised", "payload")
-    assert lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.").tier == "miss"
+    less = lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.")
+    assert (less.match["by"], bool(less.match["context"])) == ("task", True)
+    assert lane.ask(f"{asked}1. [{NEW_ID}; 2024-01-01; fact] Two.".replace("what?", "when?")).tier == "miss"
+
+
+def test_ids_are_found_by_their_lines_where_texts_differ(lane: Any, said: Any) -> None:
+    """A session is rated by its transcript; the memories that it was given are paired by what they say, and that they differ is told."""
+    asked = "Evaluate how well pre-loaded memories served.\n\n{}\n\nSession transcript (last 4000 chars):\nUser: hello"
+    lane.said(asked.format("- [4a1accbf] (score=0.90) One.\n- [2882c46b] (score=0.80) Two."), "4a1accbf: 0.5, 2882c46b: 0.6")
+    found = lane.ask(asked.format("- [0c91a9ec] (score=0.80) Two.\n- [c287d471] (score=0.70) Three."))
+    assert (said(found), found.match["by"]) == ("4a1accbf: 0.5, 0c91a9ec: 0.6", "task")
+    assert lane.ask(asked.format("").replace("hello", "help")).tier == "miss"
 
 
 def test_a_text_is_wrapped_for_another_wire(lane: Any) -> None:

@@ -143,7 +143,7 @@ def test_a_decision_is_about_its_fact_and_the_set_of_its_candidates(deciding: An
     """Order and ids of candidates, and how a confidence is spelt, make no difference."""
     one = deciding("The cache is cleared at 6.", [(ID, "It is cleared."), (OTHER_ID, "There is a cache.")], "0.9")
     other = deciding("The cache is cleared at 6.", [(ID, "There is a cache."), (OTHER_ID, "It is cleared.")], "0.90")
-    assert meet(one, other, present) == {"payload", "fact"}
+    assert meet(one, other, present) == {"payload", "task"}
 
 
 @pytest.mark.parametrize("changed", ["The cache is cleared at 7.", "The cache is not cleared at 6."])
@@ -156,8 +156,8 @@ def test_another_fact_is_another_decision(changed: str, deciding: Any, present: 
 def test_another_candidate_is_seen(deciding: Any, present: Present) -> None:
     """With other candidates only the fact is the same, and one that is there twice is not one that is there once."""
     one = deciding("A fact.", [(ID, "It is so.")])
-    assert meet(one, deciding("A fact.", [(ID, "It is not so.")]), present) == {"fact"}
-    assert meet(one, deciding("A fact.", [(ID, "It is so."), (OTHER_ID, "It is so.")]), present) == {"fact"}
+    assert meet(one, deciding("A fact.", [(ID, "It is not so.")]), present) == {"task"}
+    assert meet(one, deciding("A fact.", [(ID, "It is so."), (OTHER_ID, "It is so.")]), present) == {"task"}
 
 
 def test_a_decision_is_taken_apart(deciding: Any) -> None:
