@@ -22,7 +22,7 @@ from replay.archive import ArchiveWriter, read
 from replay.daemon import probe_namespaces
 from replay.jobs import locking
 from replay.jobs.outbox import partial_folder
-from replay.model import Connection, Ended, EndReason, Opened, Request, Response
+from replay.model import ArchiveError, Connection, Ended, EndReason, Opened, Request, Response
 
 DAEMON = """
 import http.server, os, pathlib, signal, socket, sys
@@ -250,6 +250,14 @@ def test_an_archive_inside_the_recorded_workspace_is_written_elsewhere_first(ben
     assert len(read(bench.observed).exchanges()) == COUNT
 
 
+def count_observed(bench: Bench) -> int:
+    """Count what a running replay has written so far."""
+    try:
+        return len(read(partial_folder(bench.observed) / bench.observed.name, salvage=True).exchanges())
+    except ArchiveError:  # it is being made
+        return 0
+
+
 @contextmanager
 def started(bench: Bench, *prefix: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
     """Have the command line running in a process of its own until the daemon was asked and waits, without a session of its own."""
@@ -259,8 +267,7 @@ def started(bench: Bench, *prefix: str, stdin: int = subprocess.DEVNULL) -> Iter
     with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         try:
             watcher = threading.Event()
-            partial = partial_folder(bench.observed) / bench.observed.name
-            while process.poll() is None and (not partial.exists() or len(read(partial, salvage=True).exchanges()) < 2):
+            while process.poll() is None and count_observed(bench) < 2:
                 watcher.wait(0.1)
             yield process
         finally:

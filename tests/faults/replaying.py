@@ -229,8 +229,8 @@ def run_once(bench: Bench, strike: Strike) -> Result:
     said = observed.with_suffix(".said").read_text(errors="replace")
     complete = _judge(strike, result, observed, before, code, said)
     for path in (bench.folder / "tmp").glob("signet-parity-*"):
-        if strike.victim == "cell" and not (path / LOCK).exists():
-            shutil.rmtree(path)  # kept for whoever looks for the reason why a cell failed
+        if path.name in said and not (path / LOCK).exists():
+            shutil.rmtree(path)  # kept for whoever looks for the reason why a cell failed, and named
         elif (strike.victim, strike.signal) != ("tool", signal.SIGKILL):
             result.wrong.append(f"left in the temporary folder: {path.name}")
     _resume(bench, strike.kind, observed, result, complete=complete)
@@ -297,7 +297,9 @@ def _judge(strike: Strike, result: Result, observed: Path, before: set[int], cod
         allowed.add(-signal.SIGTERM)  # before the tool has its handler, or when it is done
     if code not in (allowed | {0, 2} if complete else allowed):
         result.wrong.append(f"exit code {code}: {said[-400:]}")
-    if code in {2, 130} and "INCOMPLETE" not in said and "incomplete" not in said and not complete:
+    if code == 2 and "INCOMPLETE" not in said and "incomplete" not in said and not complete:
+        result.wrong.append(f"does not say that it is incomplete: {said[-400:]}")
+    if code == 130 and found and "INCOMPLETE" not in said and not complete:
         result.wrong.append(f"does not say that it is incomplete: {said[-400:]}")
     if "Traceback" in said:
         result.wrong.append(f"said: {said[-600:]}")
