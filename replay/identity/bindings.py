@@ -141,6 +141,8 @@ class Bindings:
 
         This is what `content.rewrite` takes as its `replace`.
         """
+        if not self._kind_of:
+            return []
         partner = self.recorded_for if back else self.observed_for
         whole = partner(text)
         if whole is not None:
