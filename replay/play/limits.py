@@ -147,8 +147,9 @@ class Limits:
 
     @staticmethod
     def _max(asked: _Asked) -> int:
-        """Give the limit as the recording shows it; where nothing was refused, as it is configured."""
-        return asked.window.passed if asked.window.refused and asked.window.passed else asked.limit.max
+        """Give the limit as the recording shows it: what passed before a refusal; else as configured, unless more than that passed."""
+        shown = asked.window.passed
+        return shown if asked.window.refused and shown else max(asked.limit.max, shown)
 
     def _limit_of(self, method: bytes, target: bytes, body: bytes) -> Limit | None:
         path = target.partition(b"?")[0].decode("latin-1")

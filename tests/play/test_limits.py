@@ -84,6 +84,14 @@ def test_the_recording_shows_a_limit_better_than_the_table() -> None:
     assert list(play(limits, range(1, 7))) == [4]
 
 
+def test_more_than_the_table_allows_is_no_reason_to_wait() -> None:
+    """Where more passed in one window than is configured, the daemon counted otherwise (it forgets where its configuration changes)."""
+    limits = Limits((_LOGIN,))
+    for number in range(1, 8):
+        take(limits, number, number * 1.0, 401)
+    assert play(limits, range(1, 8)) == {}
+
+
 def test_a_refusal_whose_window_is_over_is_told() -> None:
     """A replay that is slower than the recording, or a window from before it, can't be refused again: a note says so."""
     limits = Limits((_LOGIN,))
