@@ -11,7 +11,8 @@ from replay.daemon.lanes import Address, Lane, is_loopback
 from replay.model import Chunks, Ended, Exchange, Gap, Opened, Record
 
 OWN: Final = "daemon"
-_MODE: Final = re.compile(r"reverse:(?:[a-z]+://)?(?P<upstream>[^@/]+)[^@]*(?:@(?:(?P<host>.*):)?(?P<port>[0-9]+))?")
+_MODE: Final = re.compile(r"reverse:(?:[a-z]+://)?(?P<upstream>[^@/ ]+)[^@ ]*(?:(?:@| at )(?:(?P<host>.*):)?(?P<port>[0-9]+))?")
+"""A recorder writes ` at ` for the `@` of its modes, which looks like the end of a password in a URL."""
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::", "localhost"})  # noqa: S104 - compared, not bound to
 
 

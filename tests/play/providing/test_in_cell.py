@@ -222,7 +222,7 @@ def test_lanes_are_found_by_their_modes() -> None:
     modes = [
         "reverse:http://127.0.0.1:3860",
         "reverse:http://127.0.0.1:11434@11435",
-        "reverse:http://localhost:11434@127.0.0.1:11436",
+        "reverse:http://localhost:11434 at 127.0.0.1:11436",
         "reverse:https://models.example@11437",
         "reverse:https://models.example",
     ]
