@@ -45,7 +45,7 @@ class Job:
     """How long the daemon may send nothing at all after a request met its bound, before it counts as hanging."""
     stream_bound_s: float = 5.0
     """How long a stream that the client left is kept open for events that do not come."""
-    settle_s: float = 0.1
+    settle_s: float = 0.05
     """How much of a recorded pause is waited beside the daemon's job tables after writes."""
     settle_outside_s: float = 5.0
     """The same after requests whose answers say that work goes on, where no job table and no poll shows how far it is."""

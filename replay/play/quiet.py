@@ -8,6 +8,9 @@ another's beginning. A worker whose count does not move for the length of its bo
 which it stuck counts as down, so that it is never waited for again for the same rows. For rows that come later a stuck worker is given half
 the time, and half of that the next time, until it is seen to move again.
 
+Where the recording paused without a write before it, the tables are still looked at: a read may queue work, too. And a worker that does not
+move is given no more time than the recording had, or a third of its bound where that is longer.
+
 What no job table shows is told by the daemon's own words: an answer of 202, or one that names a state such as `running`, says that work goes
 on. If a job table took it up, or the next request asks how far it is, that is enough; else a part of the recorded pause is waited.
 Named pollers are waited for as `pollers` says.
@@ -16,19 +19,21 @@ Named pollers are waited for as `pollers` says.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
 
 from replay.model import Outcome, Wait, WorkspaceChange
 from replay.plan import Laying, Step
+from replay.plan.silences import PAUSE_S
 from replay.play.accounting import Accounting
 from replay.play.job import Drained, Poller
 from replay.play.looks import Left
 from replay.play.pollers import Pollers
 from replay.play.polls import asks_about, goes_on
 
-_LOOK_AGAIN_S: Final = 0.04
+_LOOK_AGAIN_S: Final = 0.025
 _BOUNDS_MAX: Final = 6
 """A worker that moves, but never gets down, is waited for this many bounds at most."""
 _BLIND_S: Final = 2.0
@@ -37,6 +42,7 @@ _PROVIDER: Final = "calls of the model provider"
 _PROVIDER_BOUND_S: Final = 30.0
 _CALM_LOOKS: Final = 2
 _BOUND_S_MIN: Final = 0.5
+_BOUND_SHARE_MIN: Final = 1 / 3
 
 
 class Watch(Protocol):
@@ -62,6 +68,16 @@ class _Waited:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Draining:
+    """One wait."""
+
+    started: float
+    had_s: float
+    """How long the recording paused."""
+    waited: dict[str, _Waited] = field(default_factory=dict)
+
+
 class Quiet:
     """Waits for a daemon's workers and named pollers."""
 
@@ -73,7 +89,7 @@ class Quiet:
         clock: Callable[[], float],
         *,
         pollers: Sequence[Poller] = (),
-        settle_s: float = 0.1,
+        settle_s: float = 0.05,
         settle_outside_s: float = 5.0,
         busy: Callable[[], int] = lambda: 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -98,7 +114,7 @@ class Quiet:
 
     def looked(self, at: float, left: Left) -> None:
         """Count a look at the job tables: the sampler's door."""
-        self._accounting.looked(at, busy=any(self._is_left(worker, count) for worker, count in left.counts.items()))
+        self._accounting.looked(at, busy=self._is_busy(left))
 
     async def lay(self, change: WorkspaceChange) -> None:
         """Say that a file of the workspace is about to be changed as recorded."""
@@ -110,7 +126,11 @@ class Quiet:
 
         *exchange* names the place in the records.
         """
-        waits = await self._settle(step, exchange) if step.settles else []
+        waits: list[Wait] = []
+        if step.settles:
+            waits = await self._settle(step, exchange)
+        elif step.pause_s > PAUSE_S and self._is_busy(await self._watch.look()):
+            waits = await self._drain(exchange, step.pause_s)
         if isinstance(step, Step):
             polled = await self._pollers.wait(step)
             if polled:
@@ -126,7 +146,7 @@ class Quiet:
 
     async def _settle(self, step: Step | Laying, exchange: int) -> list[Wait]:
         started = self._clock()
-        waits = await self._drain(exchange)
+        waits = await self._drain(exchange, step.pause_s)
         name, least_s = "settle after writes", self._settle_s
         if not self._known:
             name, least_s = "settle without job tables", max(least_s, _BLIND_S)
@@ -137,13 +157,13 @@ class Quiet:
         if rest > 0:
             await self._sleep(rest)
             self._accounting.waited(name, rest)
-            waits += await self._drain(exchange)  # what was only now put into the tables
+            waits += await self._drain(exchange, step.pause_s)  # what was only now put into the tables
         return waits
 
-    async def _drain(self, before_exchange: int) -> list[Wait]:
-        """Wait until nothing is left, or what is left is stuck."""
-        started = self._clock()
-        waited: dict[str, _Waited] = {}
+    async def _drain(self, before_exchange: int, had_s: float = inf) -> list[Wait]:
+        """Wait until nothing is left, or what is left is stuck; *had_s*: how long the recording paused."""
+        draining = _Draining(self._clock(), had_s)
+        started = draining.started
         said: list[Wait] = []
         calm = 0
         while calm < _CALM_LOOKS:
@@ -154,34 +174,37 @@ class Quiet:
                 detail = f"its table can't be read: {left.unreadable[worker]}"
                 said.append(Wait(before_exchange, worker, (now - started) * 1000.0, "given up before", detail))
             counts = {**left.counts, _PROVIDER: self._busy()}
-            busy = [self._is_waited_for(worker, count, waited, started, now) for worker, count in counts.items()]  # each is asked
+            busy = [self._is_waited_for(worker, count, draining, now) for worker, count in counts.items()]
             calm = 0 if any(busy) else calm + 1
             if calm < _CALM_LOOKS:
                 await self._sleep(_LOOK_AGAIN_S)
         return said + [
-            Wait(before_exchange, worker, (each.until - started) * 1000.0, each.outcome, each.detail) for worker, each in waited.items()
+            Wait(before_exchange, worker, (each.until - started) * 1000.0, each.outcome, each.detail) for worker, each in draining.waited.items()
         ]
 
-    def _is_waited_for(self, worker: str, count: int, waited: dict[str, _Waited], started: float, now: float) -> bool:
+    def _is_waited_for(self, worker: str, count: int, draining: _Draining, now: float) -> bool:
         if not self._is_left(worker, count):
             self._down_at[worker] = min(count, self._down_at.get(worker, 0))
             return False
-        state = waited.setdefault(worker, _Waited(count, now, now))
+        state = draining.waited.setdefault(worker, _Waited(count, now, now))
         if count != state.last:
             if count < state.last:
                 self._stuck.pop(worker, None)
             state.last, state.moved_at = count, now
         state.until = now
-        before = self._stuck[worker]
-        bound_s = max(self._bounds_s[worker] / 2**before, min(self._bounds_s[worker], _BOUND_S_MIN))
-        idle_s = now - state.moved_at
-        if idle_s < bound_s and now - started < _BOUNDS_MAX * self._bounds_s[worker]:
+        before, whole_s = self._stuck[worker], self._bounds_s[worker]
+        bound_s = min(max(whole_s / 2**before, _BOUND_S_MIN), max(draining.had_s, whole_s * _BOUND_SHARE_MIN), whole_s)
+        idle_s, whole_wait_s = now - state.moved_at, now - draining.started
+        if idle_s < bound_s and whole_wait_s < _BOUNDS_MAX * whole_s:
             return True
         self._down_at[worker] = count
         self._stuck[worker] += idle_s >= bound_s
         state.outcome = "given up before" if before else "bound met"
-        state.detail = f"{count} left, no progress for {idle_s:.1f} of {now - started:.1f} s; not waited for again at this count"
+        state.detail = f"{count} left, no progress for {idle_s:.1f} of {whole_wait_s:.1f} s; not waited for again at this count"
         return False
+
+    def _is_busy(self, left: Left) -> bool:
+        return any(self._is_left(worker, count) for worker, count in left.counts.items())
 
     def _is_left(self, worker: str, count: int) -> bool:
         return count > self._down_at.get(worker, 0)

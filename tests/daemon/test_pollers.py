@@ -68,4 +68,4 @@ def test_both_real_runtimes_import_notes_by_the_clock() -> None:
     host = {"SIGNET_JS_COMMAND": "bun daemon.ts"}
     for name in ("js", "rust"):
         assert name in builtin_daemons()
-        assert [poller.name for poller in load_daemon(name, environment=host).pollers] == ["memory import"]
+        assert "memory import" in [poller.name for poller in load_daemon(name, environment=host).pollers]

@@ -25,6 +25,7 @@ from replay.routes import route_of
 _SCHEMA = "CREATE TABLE jobs (kind TEXT, status TEXT); CREATE TABLE notes (name TEXT)"
 _LEFT = "SELECT count(*) FROM jobs WHERE kind = '{}' AND status IN ('pending', 'leased')"
 _BOUND_S = 5.0
+_LONG_S = 60.0
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _step(
     target: str = "/api/memories",
     *,
     number: int = 7,
-    pause_s: float = 1.0,
+    pause_s: float = _LONG_S,
     settles: bool = True,
     at: float = 100.0,
     answer: bytes = b"{}",
@@ -146,8 +147,25 @@ def test_what_one_worker_ends_may_be_anothers_beginning(world: World) -> None:
 def test_where_the_recording_left_no_time_nothing_is_waited_for(world: World) -> None:
     """A step without a pause after a write is sent at once, whatever the tables hold."""
     world.do("INSERT INTO jobs VALUES ('extract', 'pending')")
-    assert world.run(world.quiet("extract").before(_step(settles=False), 7)) == []
+    assert world.run(world.quiet("extract").before(_step(settles=False, pause_s=0.05), 7)) == []
     assert world.slept_s == 0.0
+
+
+def test_a_pause_after_a_read_waits_for_what_the_read_queued(world: World) -> None:
+    """A read may queue work: where the recording paused after it, the tables are looked at, and left at once when nothing is there."""
+    quiet = world.quiet("extract")
+    assert world.run(quiet.before(_step(settles=False, pause_s=2.0), 7)) == []
+    assert world.slept_s == 0.0
+    world.do("INSERT INTO jobs VALUES ('extract', 'pending')")
+    world.at(1.5, "UPDATE jobs SET status = 'done'")
+    assert [wait.outcome for wait in world.run(quiet.before(_step(settles=False, pause_s=2.0), 8))] == ["drained"]
+
+
+def test_a_worker_that_does_not_move_gets_no_more_time_than_the_recording_had(world: World) -> None:
+    """Without progress a wait ends with the recorded pause, or after a third of the bound where that is longer."""
+    world.do("INSERT INTO jobs VALUES ('extract', 'pending')")
+    world.run(world.quiet("extract", settle_s=0.0).before(_step(pause_s=3.0), 7))
+    assert 3.0 <= world.slept_s < 3.2
 
 
 def test_a_floor_is_never_longer_than_the_recorded_pause(world: World) -> None:
@@ -250,7 +268,7 @@ def test_after_work_begun_a_part_of_the_pause_is_waited(world: World) -> None:
     quiet = world.quiet("extract", settle_s=0.0, settle_outside_s=5.0)
     quiet.ended(_step("POST", "/api/os/widget/generate"), _answer(202, {"status": "generating"}))
     world.run(quiet.before(_step(target="/api/os/widget/a", pause_s=2.0, answer=b'{"html": ""}'), 7))
-    assert world.accounting.terms().others_s["settle after work begun"] == pytest.approx(1.96)
+    assert world.accounting.terms().others_s["settle after work begun"] == pytest.approx(2.0, abs=0.06)
     before = world.slept_s
     world.run(quiet.before(_step(target="/api/os/widget/a", pause_s=2.0), 8))
     assert world.slept_s - before < 0.1
