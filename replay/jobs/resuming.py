@@ -124,15 +124,14 @@ def make_room(recorded: Archive, observed: Path, ordered: Mapping[str, Any], *, 
         hint = "" if earlier.complete or not is_of(earlier, recorded) else "; it is incomplete: --resume sets it aside and plays again"
         raise UsageError(f"{earlier.path}: is there already; an observed archive is written once, so name another{hint}")
     expect_same_order(earlier, recorded, ordered)
+    exchanges = len(earlier.archive.exchanges())
     if earlier.complete:
-        return Room(
-            f"{observed}: is there, sealed and complete: {len(earlier.archive.exchanges())} exchanges; nothing was played", complete=True
-        )
+        return Room(f"{observed}: is there, sealed and complete: {exchanges} exchanges; nothing was played", complete=True)
     kept = set_aside(earlier, observed)
     check_place(observed)
     return Room(
-        f"an earlier, incomplete replay ({count} exchanges) is kept as {kept}; a daemon's memory dies with it, so this one began with a fresh "
-        "cell, from the start"
+        f"an earlier, incomplete replay ({exchanges} exchanges) is kept as {kept}; a daemon's memory dies with it, so this one began with a "
+        "fresh cell, from the start"
     )
 
 
