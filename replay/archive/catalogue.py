@@ -135,7 +135,7 @@ class Catalogue:
                 match record:
                     case Opened(exchange=number):
                         if not self._opened.add(number, place):
-                            raise opened_twice(number, "opened")
+                            raise self._twice(number, "opened")
                         if number in orphans:
                             orphans.discard(number)
                             parts.forget(number)
@@ -154,7 +154,7 @@ class Catalogue:
                             parts.add(record)
                     case Ended(exchange=number):
                         if not self._ended.add(number, place):
-                            raise opened_twice(number, "ended")
+                            raise self._twice(number, "ended")
                         head = heads.pop(number, None)
                         if head is None:
                             orphans.add(number)
@@ -197,6 +197,9 @@ class Catalogue:
         if opened is None or ended is None:
             raise KeyError(number)
         return opened, self._chunks.get(number), ended
+
+    def _twice(self, number: int, what: str) -> ArchiveError:
+        return ArchiveError(f"{self._archive.path}: {opened_twice(number, what)}")
 
     def _records(self) -> Iterator[tuple[Place, Record]]:
         for at, segment in enumerate(self._archive.segments):

@@ -9,10 +9,12 @@ from replay.archive import Archive, Keyring, is_archive, read
 from replay.daemon import CellReport
 from replay.jobs.asked import asked_lines
 from replay.jobs.carried import carried_lines
+from replay.jobs.laid import laid_lines
+from replay.jobs.outline import outline
 from replay.jobs.renewing import identity_lines
 from replay.jobs.sending import sending_lines
 from replay.jobs.timing import timing_lines
-from replay.model import ArchiveError, Exchange, Response
+from replay.model import ArchiveError
 from replay.report import visible
 
 _AGAIN: Final = "the same command with --resume keeps it under another name and plays from the start"
@@ -26,7 +28,7 @@ def standing(observed: Path, keys: Keyring) -> str:
         archive = read(observed, salvage=True, keys=keys)
     except ArchiveError as error:
         return f"{observed}: INCOMPLETE: nothing of it can be read ({error}); {_AGAIN}"
-    return f"{observed}: INCOMPLETE: {len(archive.exchanges())} exchanges observed until then{_unsealed(archive)}; {_AGAIN}"
+    return f"{observed}: INCOMPLETE: {len(outline(archive).statuses)} exchanges observed until then{_unsealed(archive)}; {_AGAIN}"
 
 
 def tell(
@@ -38,19 +40,19 @@ def tell(
     except ArchiveError as error:
         why = f"the player ended with exit code {player_exit} and left nothing that can be read ({error})"
         return f"{place}: INCOMPLETE: {why}{_tail(report)}\nPut the reason right and give the same command again.", False
-    exchanges, gaps = observed.exchanges(), [gap for gap in observed.gaps() if gap.exchange is not None]
-    joined = recorded.join()
-    planned = len({exchange.id for exchange in joined.exchanges} | {gap.exchange for gap in joined.gaps if gap.exchange is not None})
+    seen, expected = outline(observed), outline(recorded)
+    exchanges, gaps = seen.statuses, [gap for gap in seen.gaps if gap.exchange is not None]
+    planned = expected.planned
     by_reason = Counter(str(gap.reason) for gap in gaps)
-    statuses = Counter(str(item.outcome.status) if isinstance(item.outcome, Response) else "none" for item in exchanges)
-    same = _same_status(recorded, exchanges)
+    statuses = Counter(str(status) if status else "none" for status in exchanges.values())
+    same = sum(bool(status) and expected.statuses.get(number) == status for number, status in exchanges.items())
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(by_reason.items()))
     lines = [
         f"{planned} planned · {len(exchanges)} observed · {len(gaps)} gaps" + (f" ({left_out})" if left_out else ""),
         f"{same} of {len(exchanges)} with the recorded status · statuses: "
         + ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items())),
     ]
-    lines.extend(timing_lines(observed.facts.get("terms"), observed.waits(), joined.exchanges))
+    lines.extend(timing_lines(observed.facts.get("terms"), observed.waits(), expected.span))
     if report is not None:
         way_out = " · no way out" if report.facts.get("routes", {}).get("egress") == "blocked" else ""
         lines.append(f"cell: {report.kind} · ready after {report.ready_s:.1f} s · {report.namespaces or 'no namespaces'}{way_out}")
@@ -61,6 +63,7 @@ def tell(
     lines.extend(asked_lines(counts if isinstance(counts, dict) else {}))
     lines.extend(identity_lines(counts if isinstance(counts, dict) else {}))
     lines.extend(carried_lines(counts if isinstance(counts, dict) else {}))
+    lines.extend(laid_lines(observed.facts, counts if isinstance(counts, dict) else {}, seen.not_laid))
     if by_reason["unsafe"]:
         lines.append("note: unsafe requests were left out; `--dry-run` names them, `--allow side-effect` (or a route, or all) sends them")
     if 2 * statuses["none"] > len(exchanges):
@@ -84,8 +87,3 @@ def _tail(report: CellReport | None) -> str:
     """Give the end of the daemon's log, with whatever would steer a terminal made visible."""
     text = visible(report.log_tail.strip(), keep_lines=True) if report is not None else ""
     return f"\nthe end of the daemon's log:\n{text}" if text else "\nthe daemon wrote no log" if report is not None else ""
-
-
-def _same_status(recorded: Archive, exchanges: list[Exchange]) -> int:
-    expected = {item.id: item.outcome.status for item in recorded.exchanges() if isinstance(item.outcome, Response)}
-    return sum(isinstance(item.outcome, Response) and expected.get(item.id) == item.outcome.status for item in exchanges)
