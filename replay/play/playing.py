@@ -76,7 +76,8 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
     dates = Dates(bindings, clock=clock)
     rewriter = Rewriter(bindings, credentials=credentials, dates=dates, replacements={**_mapped(facts), **job.replacements})
     told = _facts(recorded, planned, job, facts)
-    rows = Rows(recorded, Path(facts.workspace), bindings, planned.chosen) if facts.workspace else None
+    private = facts.kind == "namespace"
+    rows = Rows(recorded, Path(facts.workspace), bindings, planned.chosen, private=private) if facts.workspace else None
     with (
         ThreadPoolExecutor(1, "packer") as packer,
         ArchiveWriter.create(

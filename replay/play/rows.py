@@ -26,7 +26,7 @@ from typing import Final
 
 from replay.archive import Archive
 from replay.identity import Bindings
-from replay.model import Binding, Exchange, ParityError, Response
+from replay.model import Binding, Exchange, ParityError, Response, SnapshotRecord
 from replay.play.describing import Plain, Term, created_at, describe, plain_name, terms_of
 from replay.workspace import is_sqlite, open_read_only
 
@@ -81,9 +81,22 @@ _NOTHING: Final = Looked()
 
 
 class Rows:
-    """Looks for the rows of one candidate."""
+    """
+    Looks for the rows of one candidate.
 
-    def __init__(self, recorded: Archive, workspace: Path, bindings: Bindings, chosen: Collection[str], *, folder: Path | None = None) -> None:
+    Snapshots are unpacked below *folder* (None: where the system keeps temporary files), encrypted ones only where that is *private*.
+    """
+
+    def __init__(
+        self,
+        recorded: Archive,
+        workspace: Path,
+        bindings: Bindings,
+        chosen: Collection[str],
+        *,
+        folder: Path | None = None,
+        private: bool = True,
+    ) -> None:
         self._recorded = recorded
         self._workspace = workspace
         self._bindings = bindings
@@ -91,7 +104,9 @@ class Rows:
         self._folder = folder
         self._settled: set[str] = set()
         self._patience_s = _PATIENCE_ALL_S
+        self._private = private
         self._unpacked: dict[int, Path | None] = {}
+        self._snapshots: list[SnapshotRecord] | None = None
         self._temporary: list[Path] = []
         self.counts: Counter[str] = Counter()
 
@@ -168,10 +183,13 @@ class Rows:
         return None if made is not None and made > exchange.started_at else row
 
     def _row_in_snapshots(self, word: str, exchange: Exchange) -> _Row | None:
-        records = self._recorded.snapshots()
-        later = [number for number, record in enumerate(records, 1) if record.event_after >= exchange.opened_event]
-        for number in later:
-            if records[number - 1].bytes <= _SNAPSHOT_BYTES_MAX:
+        if self._snapshots is None:
+            self._snapshots = self._recorded.snapshots()
+        numbers = range(1, len(self._snapshots) + 1)
+        later = [number for number in numbers if self._snapshots[number - 1].event_after >= exchange.opened_event]
+        for number in (*later, *(number for number in reversed(numbers) if number not in later)):
+            record = self._snapshots[number - 1]
+            if record.bytes <= _SNAPSHOT_BYTES_MAX and (self._private or not record.file.endswith(".enc")):
                 for path in _databases(self._unpack(number)):
                     row = _row_of(path, word)
                     if row is not None:
