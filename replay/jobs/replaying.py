@@ -31,6 +31,7 @@ from replay.jobs.foretelling import explain, foretell, lay_out
 from replay.jobs.judging import readers_of
 from replay.jobs.old_keys import find_taken_keys, renew_keys
 from replay.jobs.outbox import open_outbox
+from replay.jobs.outline import outline
 from replay.jobs.pairing import run_pair, tell_pair
 from replay.jobs.resuming import Wanted, make_room, make_room_for_pair
 from replay.jobs.scratch import Scratch, open_scratch, remove_abandoned
@@ -132,7 +133,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     _check(order)
     recorded = read(order.archive, salvage=order.salvage, keys=order.keys)
     stretch = find_stretch(recorded.snapshots(), order.start, order.until)
-    if order.only is not None and all(exchange.id != order.only for exchange in recorded.exchanges()):
+    if order.only is not None and order.only not in outline(recorded).statuses:
         raise UsageError(f"--only: no exchange {order.only} in {order.archive}; `signet-parity inspect` lists them")
     if order.dry_run:
         return Replayed(_foretell(recorded, order, stretch), 0)
