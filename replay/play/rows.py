@@ -18,7 +18,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +27,16 @@ from typing import Final
 from replay.archive import Archive
 from replay.identity import Bindings
 from replay.model import Binding, Exchange, ParityError, Response, SnapshotRecord
-from replay.play.describing import Plain, Term, created_at, describe, plain_name, terms_of
-from replay.workspace import is_sqlite, open_read_only
+from replay.play.describing import created_at, describe, terms_of
+from replay.play.tables import KnownRow, find_databases, row_of, select, tables_for
+from replay.workspace import open_read_only
 
 _TAIL: Final = re.compile(rb"-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9A-Za-z])")
 """A UUID from its first hyphen on: a search for a rare character is fast."""
 _HEAD: Final = re.compile(rb"[0-9a-fA-F]{8}")
 _BODY_BYTES_MAX: Final = 256 * 1024
 _SNAPSHOT_BYTES_MAX: Final = 4_000_000_000
-_DATABASES: Final = ("*.db", "*.sqlite", "*.sqlite3", "*/*.db", "*/*.sqlite", "*/*.sqlite3")
-_LIKE_ENOUGH: Final = 0.5
-"""Which share of what an answer says of a thing a table must have columns for, to be that thing's table."""
-_COLUMNS_MIN: Final = 2
 _MEMBERS_MIN: Final = 4
-_ROWS_MAX: Final = 200
 _AGAIN_S: Final = 0.1
 _PATIENCE_S: Final = 1.5
 _PATIENCE_ALL_S: Final = 10.0
@@ -52,16 +48,6 @@ class Looked:
 
     bindings: tuple[Binding, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What is known of a recorded row."""
-
-    fields: Mapping[str, Plain]
-    table: str | None = None
-    database: Path | None = None
-    """The recording's own database that holds it; None where an answer describes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +151,15 @@ class Rows:
                 return fit
             await asyncio.sleep(_AGAIN_S)
 
-    def _recorded_row(self, word: str, exchange: Exchange) -> _Row | None:
+    def _recorded_row(self, word: str, exchange: Exchange) -> KnownRow | None:
         answer = exchange.outcome
         if not isinstance(answer, Response) or answer.status == 404:
             return None
         fields = describe(word, answer) if 200 <= answer.status < 300 else None
         told = fields is not None and len(fields) >= _MEMBERS_MIN  # fewer are an echo, such as an id and `not found`
         if fields is not None and told:
-            row: _Row | None = _Row(fields)
-        elif any(_row_of(path, word) for path in _databases(self._workspace)):
+            row: KnownRow | None = KnownRow(fields)
+        elif any(row_of(path, word) for path in find_databases(self._workspace)):
             return None  # on both sides from the start: no snapshot need be unpacked to know that
         else:
             row = self._row_in_snapshots(word, exchange)
@@ -182,7 +168,7 @@ class Rows:
         made = created_at(row.fields)
         return None if made is not None and made > exchange.started_at else row
 
-    def _row_in_snapshots(self, word: str, exchange: Exchange) -> _Row | None:
+    def _row_in_snapshots(self, word: str, exchange: Exchange) -> KnownRow | None:
         if self._snapshots is None:
             self._snapshots = self._recorded.snapshots()
         numbers = range(1, len(self._snapshots) + 1)
@@ -190,8 +176,8 @@ class Rows:
         for number in (*later, *(number for number in reversed(numbers) if number not in later)):
             record = self._snapshots[number - 1]
             if record.bytes <= _SNAPSHOT_BYTES_MAX and (self._private or not record.file.endswith(".enc")):
-                for path in _databases(self._unpack(number)):
-                    row = _row_of(path, word)
+                for path in find_databases(self._unpack(number)):
+                    row = row_of(path, word)
                     if row is not None:
                         return row
         return None
@@ -206,18 +192,18 @@ class Rows:
                 self._unpacked[number] = None  # it can tell nothing; the count of ids without rows says so
         return self._unpacked[number]
 
-    def _fit(self, word: str, row: _Row) -> _Fit | _Misfit | None:
+    def _fit(self, word: str, row: KnownRow) -> _Fit | _Misfit | None:
         try:
-            return self._fit_in(_databases(self._workspace), word, row)
+            return self._fit_in(find_databases(self._workspace), word, row)
         except (sqlite3.Error, ParityError) as error:
             return _Misfit(f"the candidate's database can't be read ({error})")
 
-    def _fit_in(self, databases: Sequence[Path], word: str, row: _Row) -> _Fit | _Misfit | None:
+    def _fit_in(self, databases: Sequence[Path], word: str, row: KnownRow) -> _Fit | _Misfit | None:
         fits: list[_Fit] = []
         worst = _Misfit("the candidate's database has no table for it")
         for path in databases:
             with closing(open_read_only(path)) as connection:
-                for table, columns in _tables_for(row, connection):
+                for table, columns in tables_for(row, connection):
                     if connection.execute(f'SELECT 1 FROM "{table}" WHERE id IS ?', (word,)).fetchone() is not None:  # noqa: S608
                         return None
                     fit = self._fit_among(connection, table, columns, word, row)
@@ -229,15 +215,15 @@ class Rows:
             return _Misfit(f"rows of {len(fits)} tables fit it")
         return fits[0] if fits else worst
 
-    def _fit_among(self, connection: sqlite3.Connection, table: str, columns: Sequence[str], word: str, row: _Row) -> _Fit | _Misfit:
+    def _fit_among(self, connection: sqlite3.Connection, table: str, columns: Sequence[str], word: str, row: KnownRow) -> _Fit | _Misfit:
         terms = terms_of(row.fields, columns, self._bindings, self._chosen)
         firm = [term for term in terms if term.firm]
         if not firm:
             return _Misfit(f"nothing that stays the same is known of its row in {table}")
         path = f"row:{table}({', '.join(sorted(term.column for term in firm))})"
-        rows = self._free(_select(connection, table, firm), self._bindings.recorded_for)
+        rows = self._free(select(connection, table, firm), self._bindings.recorded_for)
         if len(rows) > 1:
-            strict = self._free(_select(connection, table, terms), self._bindings.recorded_for)
+            strict = self._free(select(connection, table, terms), self._bindings.recorded_for)
             rows = strict if len(strict) == 1 else rows
         if len(rows) == 1:
             return _Fit(rows[0], path, weak=False)
@@ -245,7 +231,7 @@ class Rows:
             return _Misfit(f"no row of {table} fits it", may_come=True)
         return self._by_rank(rows, word, row, path) or _Misfit(f"{len(rows)} rows of {table} fit it")
 
-    def _by_rank(self, rows: Sequence[str], word: str, row: _Row, path: str) -> _Fit | None:
+    def _by_rank(self, rows: Sequence[str], word: str, row: KnownRow, path: str) -> _Fit | None:
         """Choose among rows that nothing tells apart by their order, where the recording has equally many."""
         if row.database is None or row.table is None:
             return None
@@ -253,57 +239,9 @@ class Rows:
             nobody = Bindings()
             everything = frozenset(value for value in row.fields.values() if isinstance(value, str))
             terms = [term for term in terms_of(row.fields, row.fields, nobody, everything) if term.firm]
-            there = self._free(_select(connection, row.table, terms), self._bindings.observed_for)
+            there = self._free(select(connection, row.table, terms), self._bindings.observed_for)
         return _Fit(rows[there.index(word)], path, weak=True) if len(there) == len(rows) and word in there else None
 
     @staticmethod
     def _free(ids: Sequence[str], partner: Callable[[str], str | None]) -> list[str]:
         return [one for one in ids if partner(one) is None]
-
-
-def _databases(workspace: Path | None) -> list[Path]:
-    if workspace is None:
-        return []
-    return [path for pattern in _DATABASES for path in sorted(workspace.glob(pattern)) if is_sqlite(path)]
-
-
-def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
-    """Give the tables whose rows have an id, with their columns."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name")
-    for (name,) in names.fetchall():
-        if '"' not in name:
-            columns = [str(row[1]) for row in connection.execute(f'PRAGMA table_info("{name}")')]
-            if "id" in columns:
-                yield str(name), [column for column in columns if '"' not in column]
-
-
-def _tables_for(row: _Row, connection: sqlite3.Connection) -> list[tuple[str, list[str]]]:
-    """Give the table of that name, or those that have the most of the described thing's members for columns."""
-    tables = list(_tables(connection))
-    if row.table is not None:
-        return [(name, columns) for name, columns in tables if name == row.table]
-    wanted = {plain_name(name) for name in row.fields} - {"id"}
-    shares = [(len(wanted & {plain_name(column) for column in columns}), name, columns) for name, columns in tables]
-    best = max((share for share, _, _ in shares), default=0)
-    if best < _COLUMNS_MIN or best < _LIKE_ENOUGH * len(wanted):
-        return []
-    return [(name, columns) for share, name, columns in shares if share == best]
-
-
-def _row_of(path: Path, word: str) -> _Row | None:
-    try:
-        with closing(open_read_only(path)) as connection:
-            for table, columns in _tables(connection):
-                row = connection.execute(f'SELECT * FROM "{table}" WHERE id IS ?', (word,)).fetchone()  # noqa: S608 - a name of the schema
-                if row is not None:
-                    fields = {column: row[column] for column in columns if isinstance(row[column], str | int | float | None)}
-                    return _Row(fields, table, path)
-    except (sqlite3.Error, ParityError):
-        return None
-    return None
-
-
-def _select(connection: sqlite3.Connection, table: str, terms: Sequence[Term]) -> list[str]:
-    where = " AND ".join(f'"{term.column}" IS ?' for term in terms)
-    sql = f'SELECT id FROM "{table}" WHERE {where} ORDER BY rowid LIMIT {_ROWS_MAX}'  # noqa: S608 - names of the schema; values are bound
-    return [row[0] for row in connection.execute(sql, [term.value for term in terms]) if isinstance(row[0], str)]
