@@ -83,14 +83,18 @@ class Pollers:
             if not names.isdisjoint(poller.routes):
                 due.append(await self._begin(poller, step.exchange.ended_at, {"path": "", "name": "", "stem": ""}, ()))
 
-    async def wait(self, step: Step) -> list[Wait]:
-        """Wait for every poller that had run before this exchange in the recording; gives a record for each that was waited for."""
-        waits: list[Wait] = []
+    async def wait(self, step: Step) -> list[Wait] | None:
+        """
+        Wait for every poller that had run before this exchange in the recording.
+
+        Gives a record for each that was waited for: none where all had run here, too; None where nothing was due.
+        """
+        waits: list[Wait] | None = None
         for poller, due in self._due.items():
             ripe = [each for each in due if _had_run(poller, each, step.exchange)]
             if ripe:
                 self._due[poller] = [each for each in due if each not in ripe]
-                waits += [wait for wait in [await self._wait_for(poller, ripe, step.exchange.id)] if wait is not None]
+                waits = (waits or []) + [wait for wait in [await self._wait_for(poller, ripe, step.exchange.id)] if wait is not None]
         return waits
 
     async def _begin(self, poller: Poller, recorded_at: float, parameters: Mapping[str, str], quotes: tuple[bytes, ...]) -> _Due:
@@ -105,15 +109,16 @@ class Pollers:
     async def _wait_for(self, poller: Poller, ripe: Sequence[_Due], exchange: int) -> Wait | None:
         started = self._clock()
         last_s = max(each.at for each in ripe) + poller.every_s + (_MARGIN_S if poller.database is not None else 0.0)
-        left = list(ripe)
+        left, looked_again = list(ripe), False
         while True:
             left = [each for each in left if poller.database is None or await self._number(poller, each.parameters) == each.before]
             now = self._clock()
             if not left or now >= last_s:
                 break
+            looked_again = True
             await self._sleep(min(_LOOK_AGAIN_S, last_s - now))
-        if now <= started:
-            return None
+        if not looked_again:
+            return None  # it had run already
         self._accounting.polled(started, now)
         names = ", ".join(sorted({each.parameters["name"] for each in ripe} - {""})[:3])
         if not left or poller.database is None:

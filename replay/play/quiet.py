@@ -133,7 +133,7 @@ class Quiet:
             waits = await self._drain(exchange, step.pause_s)
         if isinstance(step, Step):
             polled = await self._pollers.wait(step)
-            if polled:
+            if polled is not None:
                 waits += polled + await self._drain(exchange)  # a poller's finds are jobs
             await self._pollers.send(step)
         self.stuck += [wait for wait in waits if wait.outcome == "bound met"]
