@@ -95,8 +95,12 @@ class _Answering(asyncio.Protocol):
     def on_message_complete(self) -> None:
         answer = self._served.answer(self._parser.get_method(), self._url)
         if self._served.hold_s:
-            asyncio.get_running_loop().call_later(self._served.hold_s, self._transport.write, answer)
+            asyncio.get_running_loop().call_later(self._served.hold_s, self._write, answer)
         else:
+            self._transport.write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        if not self._transport.is_closing():
             self._transport.write(answer)
 
 
