@@ -78,6 +78,23 @@ def test_many_blocks_and_segments(tmp_path: Path, exchange: Make) -> None:
     check(read(tmp_path / "a.parity"))
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.9, 0.99])
+def test_a_cut_or_damaged_archive(tmp_path: Path, exchange: Make, share: float) -> None:
+    """What a salvage finds whole comes one by one as it comes at once, with the same gaps."""
+    for how in ("cut", "damaged"):
+        path = tmp_path / how
+        with ArchiveWriter.create(path, kind="recording", facts={}) as writer:
+            for number in range(1, 120):
+                for record in _records(exchange, number, number * 10, body=random.Random(number).randbytes(3000), chunks=number % 3):  # noqa: S311
+                    writer.append(record)
+            writer.seal(event=5000, at=1.0, reason="done")
+        (segment,) = path.glob("segment-*")
+        raw = segment.read_bytes()
+        at = int(len(raw) * share)
+        segment.write_bytes(raw[:at] if how == "cut" else raw[:at] + bytes([raw[at] ^ 255]) + raw[at + 1 :])
+        check(read(path, salvage=True))
+
+
 def test_an_exchange_that_ended_twice(tmp_path: Path, exchange: Make) -> None:
     """Two beginnings or two ends of one exchange are refused, as in joining."""
     for twice in (0, 1):
