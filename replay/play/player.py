@@ -199,7 +199,10 @@ class Player:
             return
         if self._over is None:
             self._stepping = True  # from the turn to the request nothing is in flight, and the turn is kept all the same
-            await self._gate.pass_(step.exchange.opened_event)
+            waited_s = await self._gate.pass_(step.exchange.opened_event)
+            if waited_s:
+                self._may_send_at = time.perf_counter()
+                self.accounting.waited("turns of the other side", waited_s)
         if self._over is not None:
             self._observed.gap(*self._gap_for(step))
             self._finish(step)

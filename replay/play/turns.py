@@ -69,17 +69,24 @@ class Gate:
         """Whether this side may send."""
         return self._has_turn
 
-    async def pass_(self, number: int) -> None:
-        """Wait for the turn to send a step, numbered in recorded order; at once where this side has it and something is in flight."""
+    async def pass_(self, number: int) -> float:
+        """
+        Wait for the turn to send a step, numbered in recorded order; at once where this side has it and something is in flight.
+
+        Gives the seconds that it waited.
+        """
         if self._streams is None:
-            return
+            return 0.0
+        waited_s = 0.0
         if not self._has_turn:
             began = time.monotonic()
             self._paired = await self._ask(number)
             self.counts["turns"] += 1
-            self.counts["turns_waited_ms"] += round((time.monotonic() - began) * 1000)
+            waited_s = time.monotonic() - began
+            self.counts["turns_waited_ms"] += round(waited_s * 1000)
             self._has_turn = True
         self.counts["turns_not_taken"] += not self._paired
+        return waited_s
 
     def leave(self) -> None:
         """Give the turn back: nothing but streams is in flight."""
