@@ -37,7 +37,7 @@ class Pairing:
 
     def items(self, left: list[Value], right: list[Value]) -> list[Paired]:
         """Pair the items of two lists; those of numbers alone, which hold nothing to be paired, give none."""
-        if len(left) == len(right) == 1 and type(left[0]) is type(right[0]) and isinstance(left[0], str | list):
+        if len(left) == len(right) == 1 and self._may_be_one(left[0], right[0]):
             return [(0, 0, False)]  # what is in them decides, and is read but once
         if not any(isinstance(item, str | list | dict) for item in left):
             return []
@@ -76,6 +76,13 @@ class Pairing:
             if self._name(last_left) is None and _same_shape(last_left, last_right):
                 pairs.append((rest_left[0], rest_right[0], True))
         return pairs
+
+    def _may_be_one(self, left: Value, right: Value) -> bool:
+        """Whether the only items of two lists are of one kind, and nothing that they go by says that they are two things."""
+        if isinstance(left, dict) and isinstance(right, dict):
+            name = self._name(left)
+            return own_id(left) is None and own_id(right) is None and name is not None and name == self._name(right)
+        return type(left) is type(right) and isinstance(left, str | list)
 
     def _own_id_left(self, item: Value) -> Hashable:
         own = own_id(item)
