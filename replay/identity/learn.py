@@ -72,9 +72,13 @@ def learn(
 def learn_pair(
     recorded: Value, observed: Value, bindings: Bindings, exchange: int, *, path: str = "$", chosen: Collection[str] = frozenset()
 ) -> list[model.Binding]:
-    """Do as `learn` for two JSON values, for instance those of one stream event."""
+    """
+    Do as `learn` for two JSON values that only their places say to belong together, as those of one event of a stream that still runs.
+
+    So what is bound is *weak*; the whole answer, once it is there, makes it sure or sets it right.
+    """
     walker = _Walker(bindings, exchange, chosen)
-    walker.value(recorded, observed, path, weak=False)
+    walker.value(recorded, observed, path, weak=True)
     return walker.new
 
 

@@ -173,10 +173,14 @@ def test_contradictions_are_kept() -> None:
 
 
 def test_values_alone_can_teach() -> None:
-    """One event's data is enough."""
+    """One event's data is enough to go on with, and the whole stream sets it right."""
     bindings = Bindings()
-    learn_pair({"id": R1}, {"id": O1}, bindings, 2, path="$.<sse>[0].data")
-    assert bindings.born(R1) is not None
+    learn_pair({"id": R1}, {"id": O2}, bindings, 2, path="$.<sse>[0].data")
+    assert bindings.observed_for(R1) == O2
+    left = f'data: {{"id":"{R1}","message":"one"}}\n\ndata: {{"id":"{R2}","message":"two"}}\n\n'
+    right = f'data: {{"id":"{O2}","message":"two"}}\n\ndata: {{"id":"{O1}","message":"one"}}\n\n'
+    learn(answer(left.encode(), b"text/event-stream"), answer(right.encode(), b"text/event-stream"), bindings, 2)
+    assert (bindings.observed_for(R1), bindings.observed_for(R2), bindings.contradictions) == (O1, O2, [])
 
 
 def test_different_kinds_teach_nothing() -> None:
