@@ -246,6 +246,7 @@ class Conversation:
         self.ended_at = self._around.clock()
         self._observation.note_end(self.ended_at)
         self.end, self._trouble = end, trouble
+        self._answer.close()
         self.link.end(keeps_alive=end is EndReason.COMPLETE and self._answer.keeps_alive)
         if self.over is not None:
             self.over(self)

@@ -56,7 +56,7 @@ class AnswerReader:
         self.any_byte = False
         self._is_head = method == b"HEAD"
         self._pieces: list[bytes] = []
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """
@@ -70,7 +70,7 @@ class AnswerReader:
         self._fed += len(data)
         if self._fed > self._bytes_max:
             raise NotHttpError(f"cut: longer than {self._bytes_max} bytes")
-        if self.whole:
+        if self.whole or self._parser is None:
             return
         try:
             self._parser.feed_data(data)
@@ -79,6 +79,10 @@ class AnswerReader:
         except httptools.HttpParserError as error:
             if not self.whole:
                 raise NotHttpError(str(error)) from error
+
+    def close(self) -> None:
+        """Read no more: the parser and this hold each other, and would be kept until a collection of garbage."""
+        self._parser = None
 
     def end_of_stream(self) -> bool:
         """Say that the connection has ended; gives whether the answer is whole."""
@@ -125,7 +129,7 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         """Close the head; an answer to HEAD ends with it, whatever its headers say."""
-        if self.whole:
+        if self.whole or self._parser is None:
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
@@ -145,7 +149,7 @@ class AnswerReader:
         """Close the answer, or a 1xx before it."""
         if self.head_whole:
             self.whole = True
-        else:
+        elif self._parser is not None:
             self.interim.append(self._parser.get_status_code())
 
     def _is_framed(self) -> bool:
