@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replay.daemon import Companion, Mount, cell
+from replay.daemon import Companion, Mount, cell, started_cell
 from replay.model import DaemonError
 
 
@@ -87,6 +88,34 @@ def test_nothing_is_left_of_a_mapped_cell(bench: Any, pids_of: Callable[[str], l
     """What the daemon started in a session of its own is killed with it."""
     bench.run(bench.spec("leaves"), kind="mapped")
     assert pids_of(str(bench.program)) == []
+
+
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_first_process_is_killed(
+    bench: Any, end: signal.Signals, pids_of: Callable[[str], list[int]], await_ends: Callable[[list[int], float], list[int]]
+) -> None:
+    """Daemon, what it left in a session of its own, and player end with the cell's first process, also when that can't see to it."""
+    out = bench.folder / "out"
+    out.mkdir()
+    os.mkfifo(out / "there")
+    player = bench.player(f"open({str(out / 'there')!r}, 'w').close(); signal.pause()")
+    spec, scratch = bench.spec("leaves"), bench.folder / "scratch"
+    with started_cell(spec, state=bench.state, recorded_workspace=None, player=player, scratch=scratch, kind="mapped") as running:
+        (out / "there").read_text()  # until the player is there
+        pids = pids_of(str(bench.folder))
+        first = next(pid for pid in pids if "replay.daemon.cell_init" in words(pid) and "keeper.py" not in words(pid))
+        assert len(pids) == 5  # keeper, first process, daemon, what it left, player
+        os.kill(first, end)
+        assert running.is_over(20.0)
+        with pytest.raises(DaemonError, match="told to end" if end == signal.SIGTERM else "was it killed"):
+            running.wait()
+    assert await_ends(pids, 5.0) == []
+
+
+def words(pid: int) -> str:
+    """Give the command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_the_fallback_is_taken_where_there_are_no_namespaces(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
