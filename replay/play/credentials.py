@@ -39,7 +39,7 @@ class Credentials:
 
     *secret* is the cell's signing key, *login* what its daemon takes, *keys* the recorded API keys from before the recording and those
     that the cell's database knows in their place. *clock* is the daemon's; *shifted*: it runs at the recording's time, so tokens keep theirs.
-    *unguarded*: the daemon checks nothing, so nothing is withheld.
+    *unguarded*: the daemon checks nothing, so nothing is withheld; None: so it is if the recording refused nobody.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Credentials:
         login: Login | None = None,
         keys: Mapping[str, str] | None = None,
         replacements: Mapping[str, str] | None = None,
-        unguarded: bool = False,
+        unguarded: bool | None = None,
     ) -> None:
         self._verdicts = verdicts
         self._bindings = bindings
@@ -63,7 +63,7 @@ class Credentials:
         self._login = login
         self._keys = dict(keys or {})
         self._replaced = frozenset(replacements or {})
-        self._unguarded = unguarded or not verdicts.checked
+        self._unguarded = not verdicts.checked if unguarded is None else unguarded
         self._recorded = verdicts.credentials()
         self._moved_by: dict[str, float] = {}
         self._wrong_key = secrets.token_bytes(32)

@@ -71,7 +71,7 @@ async def play(job: Job, facts: CellFacts, *, clock: Callable[[], float] = time.
         login=Login(job.login["username"], job.login["password"]) if job.login else None,
         keys=job.api_keys,
         replacements=job.replacements,
-        unguarded=asks_for_nothing(configuration),
+        unguarded=asks_for_nothing(configuration) if configuration else None,
     )
     dates = Dates(bindings, clock=clock)
     rewriter = Rewriter(bindings, credentials=credentials, dates=dates, replacements={**_mapped(facts), **job.replacements})

@@ -228,6 +228,8 @@ def test_what_can_not_be_minted_is_withheld() -> None:
     assert of.withheld(refused) is None
     assert credentials(exchanges, keys={key: "sig_sk_0123456789ab_" + "Z" * 43}).withheld(exchanges[0]) is None
     assert credentials(exchanges, secret=None, unguarded=True).withheld(exchanges[0]) is None
+    assert credentials(exchanges[:1]).withheld(exchanges[0]) is None
+    assert credentials(exchanges[:1], unguarded=False).withheld(exchanges[0]) is not None
 
 
 def test_a_login_goes_out_with_the_cells_password() -> None:
