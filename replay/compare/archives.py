@@ -19,6 +19,7 @@ from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
+from replay.compare.following import Trail
 from replay.compare.mapped import unmap
 from replay.compare.pairing import pair_by_sequence
 from replay.compare.requests import learn_request, other_question
@@ -91,6 +92,7 @@ class _Draft:
     answers: list[Answers] = field(default_factory=list)
     shed: Mapping[int, str] = field(default_factory=dict)
     """What the recorder left out of exchanges on purpose, in words."""
+    trail: Trail = field(default_factory=Trail)
     equal: set[int] = field(default_factory=set)
     """Exchanges without a finding so far: nothing follows from them."""
 
@@ -242,6 +244,9 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
         if gap is None and decisive and all(item.witness is Witness.INFIDELITY for item in decisive):
             gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
             heard = []
+    draft.trail.see(exchange, route)
+    if heard and other is not None and candidate.replayed:
+        heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings.observed_for)
     draft.findings.extend(findings_of(exchange, route, heard))
     if gap is None and not heard:
         draft.equal.add(exchange.id)

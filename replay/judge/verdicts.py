@@ -1,13 +1,17 @@
 """One judge for all findings: verdict and because."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from replay.judge.clusters import cluster_id
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
 from replay.model import Divergence, Finding, Rule, Verdict, Witness
+
+_HANGING: Final = re.compile(r"#(\d+), where .* first differed \((.*)\)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,19 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
     """
     used: set[str] = set()
     divergences = []
-    for finding in findings:
+    findings = tuple(findings)
+    hanging = {place for finding in findings for place in [_hangs_on(finding)] if place is not None}
+    open_places = {
+        (finding.subject.id, finding.path)
+        for finding in findings
+        if (finding.subject.id, finding.path) in hanging
+        and not finding.derived_from
+        and _decide(finding, rules.deciding(finding, today), noise)[0] is Verdict.OPEN
+    }
+    for given in findings:
+        place = _hangs_on(given)
+        # What a rule or noise accepts in one place excuses nothing in another: there it is judged for itself.
+        finding = replace(given, derived_from="") if place is not None and place not in open_places else given
         rule = rules.deciding(finding, today)
         if rule is not None:
             used.add(rule.id)
@@ -49,6 +65,12 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
     expired = rules.expired(today)
     unused = tuple(rule.id for rule in rules.rules if rule.id not in used and rule.id not in expired)
     return Judgement(tuple(divergences), unused, expired)
+
+
+def _hangs_on(finding: Finding) -> tuple[str, str] | None:
+    """Give the exchange and the path of the finding that one hangs on because of the thing both are about; None for any other."""
+    found = _HANGING.match(finding.derived_from)
+    return None if found is None else (found[1], found[2])
 
 
 def _decide(finding: Finding, rule: Rule | None, noise: NoiseModel) -> tuple[Verdict, str]:
