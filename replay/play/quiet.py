@@ -5,8 +5,8 @@ How this works
 --------------
 Each worker has a query that counts what it has left. A wait ends when every count is down, seen twice in a row: what one worker ends may be
 another's beginning. A worker whose count does not move for the length of its bound is stuck: that is said once, and from then on the count at
-which it stuck counts as down, so that it is never waited for again for the same rows. For rows that come later a stuck worker is given half
-the time, and half of that the next time, until it is seen to move again.
+which it stuck counts as down. For what held it may be over one day (a pipeline that was paused), it is given a sixth of its bound for these
+rows the next time, then half of that, and soon nothing; for rows that come later half its bound, then half of that, until it moves again.
 
 Where the recording paused without a write before it, the tables are still looked at: a read may queue work, too. And a worker that does not
 move is given no more time than the recording had, or a third of its bound where that is longer.
@@ -43,6 +43,8 @@ _PROVIDER_BOUND_S: Final = 30.0
 _CALM_LOOKS: Final = 2
 _BOUND_S_MIN: Final = 0.5
 _BOUND_SHARE_MIN: Final = 1 / 3
+_AGAIN_SHARE: Final = 1 / 6
+"""What a worker that stuck is given once more for the same rows, and half of it the next time, for what held it may be over."""
 
 
 class Watch(Protocol):
@@ -76,6 +78,7 @@ class _Draining:
     had_s: float
     """How long the recording paused."""
     waited: dict[str, _Waited] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
 
 
 class Quiet:
@@ -107,6 +110,8 @@ class Quiet:
         self._down_at: dict[str, int] = {}
         self._stuck: Counter[str] = Counter()
         """How many times a worker was stuck since it was last seen to move."""
+        self._tried: Counter[str] = Counter()
+        """How many times it was given a little more time for the rows at which it stuck."""
         self._unreadable: set[str] = set()
         self._begun: bytes | None = None
         self.stuck: list[Wait] = []
@@ -183,24 +188,33 @@ class Quiet:
         ]
 
     def _is_waited_for(self, worker: str, count: int, draining: _Draining, now: float) -> bool:
-        if not self._is_left(worker, count):
-            self._down_at[worker] = min(count, self._down_at.get(worker, 0))
+        whole_s, stuck_at = self._bounds_s[worker], self._down_at.get(worker, 0)
+        if count < stuck_at:  # what was stuck has moved
+            del self._down_at[worker]
+            stuck_at = self._stuck[worker] = self._tried[worker] = 0
+        known = count <= stuck_at
+        again_s = whole_s * _AGAIN_SHARE / 2 ** self._tried[worker]
+        if count == 0 or (known and again_s < _BOUND_S_MIN):
+            return False
+        if worker in draining.given_up and known:
             return False
         state = draining.waited.setdefault(worker, _Waited(count, now, now))
         if count != state.last:
             if count < state.last:
-                self._stuck.pop(worker, None)
+                self._stuck[worker] = 0
             state.last, state.moved_at = count, now
         state.until = now
-        before, whole_s = self._stuck[worker], self._bounds_s[worker]
-        bound_s = min(max(whole_s / 2**before, _BOUND_S_MIN), max(draining.had_s, whole_s * _BOUND_SHARE_MIN), whole_s)
+        before = self._stuck[worker]
+        bound_s = min(max(whole_s / 2**before, _BOUND_S_MIN), max(draining.had_s, whole_s * _BOUND_SHARE_MIN), again_s if known else whole_s)
         idle_s, whole_wait_s = now - state.moved_at, now - draining.started
         if idle_s < bound_s and whole_wait_s < _BOUNDS_MAX * whole_s:
             return True
         self._down_at[worker] = count
-        self._stuck[worker] += idle_s >= bound_s
-        state.outcome = "given up before" if before else "bound met"
-        state.detail = f"{count} left, no progress for {idle_s:.1f} of {whole_wait_s:.1f} s; not waited for again at this count"
+        self._stuck[worker] += idle_s >= bound_s and not known
+        self._tried[worker] = self._tried[worker] + 1 if known else 0
+        state.outcome = "given up before" if before or known else "bound met"
+        state.detail = f"{count} left, no progress for {idle_s:.1f} of {whole_wait_s:.1f} s; given up"
+        draining.given_up.add(worker)
         return False
 
     def _is_busy(self, left: Left) -> bool:
