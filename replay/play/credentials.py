@@ -92,7 +92,7 @@ class Credentials:
     def in_text(self, exchange: Exchange, notes: list[str] | None) -> Replace | None:
         """Give what puts the candidate's credentials into a body or target that quotes recorded ones; None where it quotes none."""
         request = exchange.request
-        if not any(word in self._recorded for part in (request.target, request.body) if _may_hold(part) for word in given_by(part or b"")):
+        if not self._recorded or not any(word in self._recorded for part in (request.target, request.body) if _may_hold(part) for word in given_by(part or b"")):
             return None
 
         def replace(text: str) -> list[tuple[int, int, str]]:
@@ -143,6 +143,8 @@ class Credentials:
 
     def recorded_in(self, request: Request) -> tuple[str, ...]:
         """Give the recorded credentials that a request still holds, as it would be sent."""
+        if not self._recorded:
+            return ()
         parts = (request.target, request.body, *(value for _, value in request.headers))
         found = {word for part in parts if _may_hold(part) for word in given_by(part or b"") if word in self._recorded}
         for name, value in request.headers:

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -42,8 +43,8 @@ _EPOCH: Final = re.compile(r"[12][0-9]{9}(?:[0-9]{3})?")
 class Rule:
     """Where moments are that ask."""
 
-    paths: str
-    """A pattern of the targets' paths."""
+    paths: frozenset[str]
+    """Targets' paths; empty: all."""
     query: frozenset[str]
     """Names of query parameters."""
     members: frozenset[str]
@@ -52,12 +53,16 @@ class Rule:
 
 
 _BOUNDS: Final = frozenset({"since", "until", "before", "after"})
+_RECALLS: Final = frozenset({"/api/memory/recall", "/api/hooks/recall"})
 RULES: Final = (
-    Rule(r"/.*", _BOUNDS | {"date", "at"}, frozenset(), "they bound a list by time, or name the day or the moment that is asked for"),
-    Rule(r"/api/memory/recall|/api/hooks/recall|/mcp", frozenset(), _BOUNDS, "a recall's bounds; over MCP they are the tool's arguments"),
-    Rule(r"/api/memory/recall|/api/hooks/recall", frozenset(), frozenset({"start", "end"}), "a recall's `time` bounds it as well"),
-    Rule(r"/api/auth/api-keys", frozenset(), frozenset({"expiresAt"}), "a key that ends in a week shall not be born ended"),
+    Rule(frozenset(), _BOUNDS | {"date", "at"}, frozenset(), "they bound a list by time, or name the day or the moment that is asked for"),
+    Rule(_RECALLS | {"/mcp"}, frozenset(), _BOUNDS, "a recall's bounds; over MCP they are the tool's arguments"),
+    Rule(_RECALLS, frozenset(), frozenset({"start", "end"}), "a recall's `time` bounds it as well"),
+    Rule(frozenset({"/api/auth/api-keys"}), frozenset(), frozenset({"expiresAt"}), "a key that ends in a week shall not be born ended"),
 )
+
+
+_NAMED: Final = frozenset().union(*(rule.paths for rule in RULES))
 
 
 class Moments:
@@ -113,12 +118,10 @@ class Dates:
     def shift(self, exchange: Exchange, request: Request, *, count: bool = True) -> tuple[Request, list[str]]:
         """Give a request with its moments moved, and what was done in words, one for each; `counts` has them too, if *count*."""
         path, mark, query = request.target.partition(b"?")
-        rules = [rule for rule in RULES if re.fullmatch(rule.paths, path.decode("latin-1"))]
         told: list[str] = []
+        names, members = _asked_by(path)
         if mark:
-            names = frozenset().union(*(rule.query for rule in rules))
             query = b"&".join(self._parameter(part, names, exchange, told) for part in query.split(b"&"))
-        members = frozenset().union(*(rule.members for rule in rules))
         body = self._body(request.body, members, exchange, told) if request.body and members else request.body
         self.counts["dates_shifted"] += len(told) if count else 0
         return (replace(request, target=path + mark + query, body=body) if told else request), told
@@ -185,6 +188,18 @@ class Dates:
     def _near(self, moment: float, exchange: Exchange) -> float | None:
         began = self._moments.began_at
         return moment if began is not None and moment >= began and abs(moment - exchange.started_at) <= NEAR_S else None
+
+
+@cache
+def _moments_of(path: str) -> tuple[frozenset[str], frozenset[str]]:
+    rules = [rule for rule in RULES if not rule.paths or path in rule.paths]
+    return frozenset().union(*(rule.query for rule in rules)), frozenset().union(*(rule.members for rule in rules))
+
+
+def _asked_by(path: bytes) -> tuple[frozenset[str], frozenset[str]]:
+    """Give the names of query parameters and of a body's members that ask for a moment, on a path."""
+    named = path.decode("latin-1")
+    return _moments_of(named if named in _NAMED else "")
 
 
 def _utc(moment: float) -> datetime:
