@@ -92,7 +92,9 @@ class Credentials:
     def in_text(self, exchange: Exchange, notes: list[str] | None) -> Replace | None:
         """Give what puts the candidate's credentials into a body or target that quotes recorded ones; None where it quotes none."""
         request = exchange.request
-        if not self._recorded or not any(word in self._recorded for part in (request.target, request.body) if _may_hold(part) for word in given_by(part or b"")):
+        if not self._recorded or not any(
+            word in self._recorded for part in (request.target, request.body) if _may_hold(part) for word in given_by(part or b"")
+        ):
             return None
 
         def replace(text: str) -> list[tuple[int, int, str]]:
