@@ -1,5 +1,6 @@
 """`replay` where something fails: what it says, what it leaves, and how it is taken up again."""
 
+import fcntl
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from replay.archive import ArchiveWriter, read
+from replay.archive import ArchiveWriter, Keyring, make_key, read, save_key
 from replay.daemon import probe_namespaces
 from replay.jobs import locking
 from replay.jobs.outbox import partial_folder
@@ -102,9 +103,9 @@ def bench(tmp_path: Path, signet_parity: Any, monkeypatch: pytest.MonkeyPatch) -
     return made
 
 
-def record(path: Path, *, count: int = COUNT, facts: dict[str, Any] | None = None) -> Path:
+def record(path: Path, *, count: int = COUNT, recipients: tuple[bytes, ...] = ()) -> Path:
     """Record some reads, one after the other."""
-    with ArchiveWriter.create(path, kind="recording", facts=facts or {}) as writer:
+    with ArchiveWriter.create(path, kind="recording", facts={}, recipients=recipients) as writer:
         for number in range(1, count + 1):
             request = Request(b"GET", b"/api/status", b"HTTP/1.1", ((b"host", b"x"),))
             answer = Response(b"HTTP/1.1", 200, b"OK", ((b"content-type", b"application/json"),), b"{}")
@@ -250,24 +251,25 @@ def test_an_archive_inside_the_recorded_workspace_is_written_elsewhere_first(ben
     assert len(read(bench.observed).exchanges()) == COUNT
 
 
-def count_observed(bench: Bench) -> int:
+def count_observed(bench: Bench, keys: Keyring | None = None) -> int:
     """Count what a running replay has written so far."""
     try:
-        return len(read(partial_folder(bench.observed) / bench.observed.name, salvage=True).exchanges())
+        return len(read(partial_folder(bench.observed) / bench.observed.name, salvage=True, keys=keys).exchanges())
     except ArchiveError:  # it is being made
         return 0
 
 
 @contextmanager
-def started(bench: Bench, *prefix: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+def started(bench: Bench, *prefix: str, stdin: int = subprocess.DEVNULL, key: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """Have the command line running in a process of its own until the daemon was asked and waits, without a session of its own."""
     bench.fail("waits")
-    words = [*prefix, sys.executable, "-c", TOOL, *bench.words()]
+    words = [*prefix, sys.executable, "-c", TOOL, *bench.words(*(("--keys", key) if key else ()))]
+    keys = Keyring.load(key) if key else None
     environment = {**os.environ, "TMPDIR": str(bench.folder / "tmp")}
     with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         try:
             watcher = threading.Event()
-            while process.poll() is None and count_observed(bench) < 2:
+            while process.poll() is None and count_observed(bench, keys) < 2:
                 watcher.wait(0.1)
             yield process
         finally:
@@ -308,6 +310,28 @@ def test_two_replays_of_different_recordings_at_once(bench: Bench) -> None:
     assert process.returncode == 130
     assert len(read(bench.folder / "other-observed.parity").exchanges()) == 3
     assert len(read(bench.observed).exchanges()) == 2
+
+
+def test_what_a_killed_tool_left_of_an_encrypted_recording_is_encrypted(bench: Bench) -> None:
+    """Beside the archive's place nothing lies in clear, whoever was killed; with the key it is found and set aside as any other."""
+    pair, key = make_key(), bench.folder / "ops.key"
+    save_key(pair, key, private=True)
+    shutil.rmtree(bench.recording)
+    record(bench.recording, recipients=(pair.public,))
+    with started(bench, key=key) as process:
+        process.kill()
+        process.wait()
+    partial = partial_folder(bench.observed)
+    files = [path for path in partial.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"/api/status" in path.read_bytes()]
+    assert (partial.stat().st_mode & 0o777, bench.observed.exists()) == (0o700, False)
+    with (partial / locking.LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the cell, which seals it, has ended too
+    assert len(read(partial / "o.parity", keys=Keyring.load(key)).exchanges()) >= 2
+    bench.fail("-")
+    resumed = bench.replay("--resume", "--keys", key)
+    assert resumed.code == 0, resumed.err
+    assert bench.left() == ["o.parity", "o.parity.incomplete-1"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
