@@ -37,6 +37,8 @@ KINDS: Final = ("namespace", "mapped")
 GONE_S: Final = 15.0
 """How long what belongs to a run may take to end after the tool did."""
 _LOOK_S: Final = 0.02
+_STARTING: Final = 0.25
+"""The share of strikes of the tool that come before there is a player."""
 _EARLIER: Final = 0.6
 _TRIES_MAX: Final = 4
 _RUN_S_MAX: Final = 180.0
@@ -240,13 +242,18 @@ def run_once(bench: Bench, strike: Strike) -> Result:
 
 def _hit(bench: Bench, tool: subprocess.Popen[bytes], strike: Strike, observed: Path, result: Result) -> set[int]:
     """Send the signal at a random point of the victim's life; give the exchanges that were on the disk right before."""
-    life = bench.lives[strike.kind][strike.victim]
     share = random.Random(f"{strike.name} {strike.seed}").random() * _EARLIER**strike.tries  # noqa: S311  # no secret
     pid: int | None = tool.pid
-    if strike.victim != "tool":
-        while (pid := bench.find(strike.victim)) is None and tool.poll() is None:
+    if strike.victim == "tool" and share < _STARTING:
+        _pause(tool, share / _STARTING * bench.lives[strike.kind]["player"].began_s)
+    else:
+        # The machine may be slower now than when it was undisturbed, so what is waited for is seen, not reckoned.
+        awaited = "player" if strike.victim == "tool" else strike.victim
+        while (found := bench.find(awaited)) is None and tool.poll() is None:
             _pause(tool, _LOOK_S)
-    _pause(tool, share * (life.ended_s - life.began_s))
+        pid = pid if strike.victim == "tool" else found
+        life = bench.lives[strike.kind][awaited]
+        _pause(tool, share * (life.ended_s - life.began_s))
     before = _found(observed) or set()
     result.before = len(before)
     result.late = pid is None or tool.poll() is not None
