@@ -10,6 +10,10 @@ order of starts. A player that walks the steps in that order, waiting for each, 
 Data edges matter where an answer was used before it was whole: an id out of a header or an event of a stream that is still open.
 An exchange whose ids come only from exchanges that are left out is left out itself, as `dependency`.
 
+A recording may be longer than memory. It is read once for the facts of each exchange (`table`), and once more, in the order of starts, for
+the ids in answers that some request names (`births`); on that way it is decided what is sent. Steps are made when they are asked for
+(`sequences`), out of where their exchange lies.
+
 Only the daemon's own lane is replayed. What was recorded on another (the daemon asking its model, say) is planned like everything, and a gap
 that was never meant to be sent (`not asked for`): it gives no ids, breaks no silence, and makes no run incomplete. A call that the daemon
 made itself to serve `/mcp` is a gap of reason `loop-back` (`loopbacks`).
