@@ -24,6 +24,7 @@ from typing import Final
 from replay.identity import Bindings, classify
 from replay.model import Connection, DaemonRecord, EndReason, Exchange, GapReason, ParityError, Response, Statistics, Wait, WorkspaceChange
 from replay.plan import Laying, Need, Plan, Step
+from replay.plan.silences import PAUSE_S
 from replay.play.accounting import Accounting
 from replay.play.conversation import Around, Bounds, Conversation
 from replay.play.costs import Costs
@@ -232,7 +233,9 @@ class Player:
             for wait in waits:
                 self._observed.append(wait)
             self.counts["waits"] += len(waits)
-            self.counts["wait_ms"] += round((self._clock() - before) * 1000) if step.settles or waits else 0
+            if step.settles or waits or step.pause_s > PAUSE_S:
+                self._may_send_at = time.perf_counter()  # what was waited for is no cost of the player's own
+                self.counts["wait_ms"] += round((self._clock() - before) * 1000)
         if self._job.pace != "asap":
             factor = 1.0 if isinstance(self._job.pace, str) else float(self._job.pace)
             due = started + (at - self._plan.started_at) / factor
