@@ -5,6 +5,7 @@ A stage is known by how its prompt begins; both daemons' ways of beginning are l
 payload (what is asked about) is cut out of the wording, so that an answer recorded from one daemon can be given to the other.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,13 @@ from typing import Final
 OTHER: Final = "other"
 PAYLOAD_BYTES_MAX: Final = 11_000
 """Both daemons cut long texts, one at 12,000 UTF-16 units and one at 12,000 bytes; what lies before is common to both."""
+
+
+def _number(spelling: str) -> float | int:
+    """Read a number such that 1.0 is 1."""
+    value = float(spelling)
+    return int(value) if value.is_integer() else value
+
 
 _BEGINNINGS: Final = (
     ("extraction", r"Extract key facts and "),
@@ -52,6 +60,8 @@ _CUT: Final = re.compile(r"\s*\[truncated\]\s*\Z")
 _CLOSING: Final = re.compile(r"\n\s*Respond with only the JSON object[^\n]*\Z")
 _SEGMENTS: Final = re.compile(r"\n(?:Extracted facts from all segments|Facts):\n")
 _DAYTIME: Final = re.compile(r"(?<=Generate a brief )(?:morning|afternoon|evening|night|late-night|midday)(?= greeting)")
+_OPENING: Final = re.compile(r"^[\[{]", re.MULTILINE)
+_DECODER: Final = json.JSONDecoder(parse_float=_number)
 _MODE: Final = re.compile(r"You are running in [A-Z]+ mode")
 _FACT: Final = re.compile(
     r'New fact \(type: ([^,\n]*), confidence: ([^)\n]*)\):\n"([\s\S]*?)"\n\nExisting candidates:\n([\s\S]*?)\n\nActions:\n'
@@ -100,6 +110,8 @@ def payload_of(stage: str, text: str) -> str | None:
             return None if found is None else _SEGMENTS.sub("\n", found)
         case "greeting":
             return _DAYTIME.sub("present", text)
+        case "consolidation" | "rerank" | "recall summary":
+            return _with_one_json(text)
     return None
 
 
@@ -129,6 +141,22 @@ def decision_of(text: str) -> Decision | None:
     ends = [head.start() for head in heads[1:]] + [len(match[4])]
     candidates = tuple(Candidate(head[1], match[4][head.end() : end].strip()) for head, end in zip(heads, ends, strict=True))
     return Decision(match[1].strip(), _spelt(match[2]), match[3], candidates) if candidates else None
+
+
+def _with_one_json(text: str) -> str:
+    """Spell the JSON that begins a line one way: the daemons order members differently, and write 0 or 0.0."""
+    parts: list[str] = []
+    at = 0
+    for match in _OPENING.finditer(text):
+        if match.start() < at:
+            continue  # inside of what was read
+        try:
+            value, end = _DECODER.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        parts += [text[at : match.start()], json.dumps(value, sort_keys=True, ensure_ascii=False)]
+        at = end
+    return "".join((*parts, text[at:]))
 
 
 def _after(text: str, mark: str) -> str | None:

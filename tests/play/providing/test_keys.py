@@ -124,6 +124,15 @@ def test_two_wordings_of_a_question_have_one_payload_key(present: Present) -> No
     assert meet(one, other.replace("PostgreSQL", "PostgreSQL 9"), present) == set()
 
 
+def test_json_in_a_prompt_is_spelt_one_way(present: Present) -> None:
+    """The order of members and 0 for 0.0 make no difference in what is to be consolidated; a value, a text or an order of rows does."""
+    wording = "You are performing Signet ontology consolidation.\n\nPending proposals:\n{}\n\nGroups:\n[]"
+    one = wording.format('[\n  {"id": "a", "confidence": 0, "x": [1.5]},\n  {"id": "b"}\n]')
+    assert meet(one, wording.format('[{"confidence": 0.0, "id": "a", "x": [1.5]}, {"id": "b"}]'), present) == {"payload"}
+    for other in ('[{"id": "a", "confidence": 1, "x": [1.5]}, {"id": "b"}]', '[{"id": "b"}, {"id": "a", "confidence": 0, "x": [1.5]}]', "[{"):
+        assert meet(one, wording.format(other), present) == set()
+
+
 def test_a_payload_that_looks_like_wording_stays_whole() -> None:
     """A text that itself holds the line before the text is not cut there."""
     assert payload_of("extraction", "Extract key facts and x\nText:\nfirst\nText:\nsecond") == "first Text: second"
