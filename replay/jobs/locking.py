@@ -36,16 +36,27 @@ def release(folder: Path, descriptor: int) -> None:
     os.close(descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether somebody who is alive works in a folder, or the file system can't say; False where there is no lock."""
+    return _look(folder) is True
+
+
 def is_abandoned(folder: Path) -> bool:
-    """Whether a folder was worked in by somebody who is dead; False where it never was, or the file system can't say."""
+    """Whether a folder was worked in by somebody who is dead; False where there is no lock, or the file system can't say."""
+    return _look(folder) is False
+
+
+def _look(folder: Path) -> bool | None:
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
     except OSError:
-        return False
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
+        return True
     finally:
         os.close(descriptor)
-    return True
+    return False

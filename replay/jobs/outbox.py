@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay.archive import is_archive
-from replay.jobs.locking import hold, is_abandoned, release
+from replay.jobs.locking import hold, is_held, release
 from replay.jobs.scratch import OUTBOX
 from replay.model import UsageError
 
@@ -77,7 +77,7 @@ def check_partial(observed: Path) -> None:
     folder = partial_folder(observed)
     if not folder.is_dir():
         return
-    if not is_abandoned(folder):
+    if is_held(folder):
         raise UsageError(f"{observed}: another replay is writing it just now, in {folder}; wait for its end, or name another place")
     if is_archive(folder / observed.name):
         raise UsageError(

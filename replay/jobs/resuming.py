@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.archive import Archive, Keyring, is_archive, read
-from replay.jobs.locking import is_abandoned
+from replay.jobs.locking import is_held
 from replay.jobs.outbox import check_place, partial_folder
 from replay.model import ArchiveError, UsageError
 
@@ -44,7 +44,7 @@ def find_earlier(observed: Path, keys: Keyring) -> Earlier | None:
     path = observed
     if not observed.exists() and not observed.is_symlink():
         path = partial / observed.name
-        if not is_archive(path) or not is_abandoned(partial):
+        if not is_archive(path) or is_held(partial):
             return None
     if not is_archive(path) or path.is_symlink():
         raise UsageError(f"{path}: is there already and no archive; name another place")

@@ -190,14 +190,16 @@ def test_a_daemon_that_stops_answering_is_given_up(bench: Bench) -> None:
     assert bench.left() == ["o.parity"]
 
 
-def test_what_a_killed_tool_left_is_found(bench: Bench) -> None:
+@pytest.mark.parametrize("locked", ["lock", "no lock"])
+def test_what_a_killed_tool_left_is_found(locked: str, bench: Bench) -> None:
     """An archive beside its place is opened by `inspect`, stands in the way of a new replay, and is set aside by `--resume`."""
     folder = partial_folder(bench.observed)
     bench.fail("falls")
     bench.replay()
     folder.mkdir()
     bench.observed.rename(folder / bench.observed.name)
-    os.close(locking.hold(folder))
+    if locked == "lock":
+        os.close(locking.hold(folder))
     shown = bench.run("inspect", bench.observed, "--salvage")
     assert shown.code == 0
     assert str(folder) in shown.out
