@@ -15,7 +15,7 @@ from replay.play.providing.answering import Answering, Given
 from replay.play.providing.asks import Ask
 from replay.play.providing.log import Log
 from replay.play.providing.plain import Present
-from replay.play.providing.recorded import lane_exchanges
+from replay.play.providing.recorded import lane_exchanges, lane_times
 from replay.play.providing.serving import Server
 from replay.play.providing.store import Store
 
@@ -51,14 +51,14 @@ class Provider:
         self._servers: dict[str, Server] = {}
         self._log = Log(clock)
         for lane in lanes:
-            exchanges = list(lane_exchanges(recorded, lane.name))
-            times = [exchange.started_at for exchange in exchanges]
             now = clock()
-            present = Present.of((min(times, default=now), max(times, default=now)), now)
-            inside = [exchange for exchange in exchanges if stretch is None or stretch.holds(exchange.opened_event)]
-            numbers = {exchange.id for exchange in inside}
-            store = self._stores[lane.name] = Store(present).fill(inside)
-            store.fill((exchange for exchange in exchanges if exchange.id not in numbers), in_part=False)
+            present = Present.of(lane_times(recorded, lane.name) or (now, now), now)
+            part = Stretch() if stretch is None else stretch
+            store = self._stores[lane.name] = Store(present)
+            store.fill(exchange for exchange in lane_exchanges(recorded, lane.name) if part.holds(exchange.opened_event))
+            if part.after or part.until is not None:
+                rest = (exchange for exchange in lane_exchanges(recorded, lane.name) if not part.holds(exchange.opened_event))
+                store.fill(rest, in_part=False)
             answering = Answering(lane.name, store, present, bindings)
             self._servers[lane.name] = Server(answering, partial(self._note, lane.name), secrets)
 

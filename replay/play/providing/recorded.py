@@ -1,14 +1,13 @@
 """Which lanes a recording has beside the daemon's own, and what was said on them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.archive import Archive
-from replay.archive.joining import join
 from replay.daemon.lanes import Address, Lane, is_loopback
-from replay.model import Chunks, Ended, Exchange, Gap, Opened, Record
+from replay.model import Exchange, Opened
 
 OWN: Final = "daemon"
 _MODE: Final = re.compile(r"reverse:(?:[a-z]+://)?(?P<upstream>[^@/ ]+)[^@ ]*(?:(?:@| at )(?:(?P<host>.*):)?(?P<port>[0-9]+))?")
@@ -72,14 +71,25 @@ def served_lanes(recorded: Archive) -> tuple[Lane, ...]:
 
 def lane_exchanges(recorded: Archive, name: str) -> Iterator[Exchange]:
     """
-    Give the exchanges of one lane in the order of their starts; those of others are not held.
+    Give the exchanges of one lane in the order of their ends, holding none.
 
     Raises:
         ArchiveError: a block is damaged.
 
     """
-    joined = join(_records_of(recorded.records(), name), recorded.lost_events, recorded.dropped_exchange)
-    yield from sorted(joined.exchanges, key=lambda exchange: exchange.opened_event)
+    return (found for found in recorded.catalogue().scan() if isinstance(found, Exchange) and found.lane == name)
+
+
+def lane_times(recorded: Archive, name: str) -> tuple[float, float] | None:
+    """
+    Give when the first and the last exchange of a lane began, in seconds since the epoch; None where it has none.
+
+    Raises:
+        ArchiveError: a block is damaged.
+
+    """
+    times = [record.at for record in recorded.records() if isinstance(record, Opened) and record.lane == name]
+    return (min(times), max(times)) if times else None
 
 
 def _ends(name: str, mode: str, host: str) -> _Ends:
@@ -93,17 +103,3 @@ def _ends(name: str, mode: str, host: str) -> _Ends:
 def _address(host: str, port: str | None) -> Address | None:
     host = "127.0.0.1" if host in _EVERYWHERE else host.strip("[]")
     return Address(host, int(port)) if port is not None and port.isdigit() and is_loopback(host) else None
-
-
-def _records_of(records: Iterable[Record], name: str) -> Iterator[Record]:
-    """Give the records of the exchanges of one lane alone."""
-    mine: set[int] = set()
-    for record in records:
-        match record:
-            case Opened() if record.lane == name:
-                mine.add(record.exchange)
-                yield record
-            case Ended() | Chunks() if record.exchange in mine:
-                yield record
-            case Gap() if record.exchange in mine:
-                yield record
