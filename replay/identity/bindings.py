@@ -7,6 +7,7 @@ from replay import model
 from replay.identity.counters import Counters
 from replay.identity.opaque import OpaqueWords
 from replay.identity.roles import ID_KINDS, find
+from replay.workspace.tokens import claims
 
 _WEAK = " (by order)"
 
@@ -32,6 +33,7 @@ class Bindings:
     Ids map one to one within their kind, and a second, different partner is a contradiction: the first stays. Times are bound too, so
     that a request can name a moment that an answer gave, but two recorded moments may become one: no contradiction. A *weak* binding
     rests on order alone; it gives way to a firm one.
+    Tokens that grant the same may become one, too.
     """
 
     def __init__(self) -> None:
@@ -79,6 +81,8 @@ class Bindings:
                 self._put(kind, recorded, observed, exchange, path, weak=weak)
             return None
         back = renaming.backward.get(observed)
+        if back is not None and kind == "bearer" and _are_one_grant(recorded, back.other):
+            back = None
         stands = [bound for bound in (known, back) if bound is not None]
         if any(not bound.weak for bound in stands) or (stands and weak):
             if weak:
@@ -88,7 +92,7 @@ class Bindings:
                 self._refused.add((kind, recorded, observed))
                 self.contradictions.append(said)
             return said
-        if known is not None:
+        if known is not None and renaming.backward[known.other].other == recorded:
             del renaming.backward[known.other]
             self._recorded_of.pop(known.other, None)
         if back is not None:
@@ -166,7 +170,7 @@ class Bindings:
         renaming = self._kinds[kind]
         renaming.forward[recorded] = _Bound(observed, exchange, path, weak)
         renaming.backward.setdefault(observed, _Bound(recorded, exchange, path, weak))
-        if kind in ID_KINDS:
+        if kind in ID_KINDS and (kind != "bearer" or renaming.backward[observed].weak):
             renaming.backward[observed] = _Bound(recorded, exchange, path, weak)
         self._kind_of[recorded] = kind
         self._recorded_of[observed] = renaming.backward[observed].other
@@ -178,6 +182,12 @@ class Bindings:
 def _is_opaque(word: str) -> bool:
     spans = find(word)
     return not spans or spans[0].end - spans[0].start != len(word)
+
+
+def _are_one_grant(token: str, other: str) -> bool:
+    """Tell whether two tokens grant the same but for their times: made within one second they are one text, and two logins share it."""
+    grants = [{name: value for name, value in (claims(each) or {"": each}).items() if name not in {"iat", "exp"}} for each in (token, other)]
+    return grants[0] == grants[1]
 
 
 def _contradiction(new: model.Binding, known: _Bound | None, back: _Bound | None) -> str:

@@ -2,6 +2,7 @@
 
 from replay.content import rewrite
 from replay.identity import Bindings
+from replay.workspace.tokens import mint
 
 A, B = "4a1accbf-4023-4638-bf25-d3235c065c5c", "88449be6-fc8f-42d6-9b75-38bba16fb00f"
 C, D = "a5bfa7a6-0dc5-4d6c-9792-b133c8ccae72", "db99783a-da0c-44ac-806c-f51bb5094d84"
@@ -71,3 +72,18 @@ def test_edits_fit_content() -> None:
     new, count = rewrite(body, b"application/json", bindings.edits)
     assert new == body.replace(A.encode(), B.encode())
     assert count == 3
+
+
+def test_two_logins_of_one_second_share_a_token() -> None:
+    """Tokens are made of their claims alone: two that grant the same may become one, two that don't are a contradiction."""
+    secret = bytes(32)
+    first, second = (mint(secret, {"sub": "dashboard:admin", "role": "admin", "iat": at, "exp": at + 60}) for at in (100, 101))
+    other = mint(secret, {"sub": "token:readonly", "role": "readonly", "iat": 102, "exp": 162})
+    observed = mint(secret, {"sub": "dashboard:admin", "role": "admin", "iat": 900, "exp": 960})
+    bindings = Bindings()
+    assert bindings.bind("bearer", first, observed, 1, "$.token") is None
+    assert bindings.bind("bearer", second, observed, 2, "$.token") is None
+    assert bindings.observed_for(first) == bindings.observed_for(second) == observed
+    assert bindings.recorded_for(observed) == first
+    assert not bindings.contradictions
+    assert bindings.bind("bearer", other, observed, 3, "$.token") is not None
