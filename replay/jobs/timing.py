@@ -33,7 +33,7 @@ def timing_lines(terms: object, waits: Iterable[Wait], recorded: Iterable[Exchan
         parts = [f"{visible(worker)} {sum(each):.1f} s in {len(each)}" for worker, each in told[:_SHOWN_MAX]]
         yield f"  waited for (at the same time): {' · '.join(parts)}"
     for wait in given_up[:_SHOWN_MAX]:
-        yield f"  {visible(wait.worker)}: {wait.outcome} before #{wait.before_exchange}: {visible(wait.detail)}"
+        yield f"  {visible(wait.worker)}: {wait.outcome} (at #{wait.before_exchange}): {visible(wait.detail)}"
     if len(given_up) > _SHOWN_MAX:
         yield f"  and {len(given_up) - _SHOWN_MAX} more waits that met their bounds"
 

@@ -19,7 +19,7 @@ def test_the_terms_and_the_waits_are_told() -> None:
     )
     assert lines[1] == "  waited beside: settle after writes 0.5 s"
     assert "extraction 1.5 s in 1" in lines[2]
-    assert "bound met before #5: 2 left" in lines[3]
+    assert "bound met (at #5): 2 left" in lines[3]
     assert "\x1b" not in "".join(lines)
 
 
