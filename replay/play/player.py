@@ -142,7 +142,8 @@ class Player:
             await self._see_off()
         finally:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(signal.SIGTERM)
+                # What was observed is sealed next, and whoever tells the player to end means that.
+                loop.add_signal_handler(signal.SIGTERM, lambda: None)
             self._drop_all()
             ticking.cancel()
             await asyncio.gather(ticking, *self._tasks, return_exceptions=True)
