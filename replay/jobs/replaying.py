@@ -139,12 +139,12 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
         return Replayed(_foretell(recorded, order, stretch), 0)
     spec = None if order.daemon is None else load_daemon(order.daemon, extra_arguments=order.extra_arguments)
     check_clock(order.clock, spec)
+    left = remove_abandoned()
     if order.control_daemon is not None:
-        return _pair(recorded, order, stretch, progress)
+        return _pair(recorded, order, stretch, left, progress)
     room = make_room(recorded, order.observed, _ordered(order, spec), resume=order.resume, keys=order.keys)
     if room.complete:
         return Replayed(room.text, 0)
-    left = remove_abandoned()
     try:
         if spec is None:
             replayed = _on_target(recorded, order, stretch)
@@ -161,7 +161,7 @@ def replay_archive(order: Order, progress: Progress) -> Replayed:
     return replace(replayed, text=replayed.text + said)
 
 
-def _pair(recorded: Archive, order: Order, stretch: Stretch, progress: Progress) -> Replayed:
+def _pair(recorded: Archive, order: Order, stretch: Stretch, left: tuple[str, ...], progress: Progress) -> Replayed:
     """Replay on two daemons at the same time; `replay_archive` says the rest."""
     assert order.control_observed is not None
     orders = (order, replace(order, daemon=order.control_daemon, observed=order.control_observed))
@@ -170,7 +170,6 @@ def _pair(recorded: Archive, order: Order, stretch: Stretch, progress: Progress)
     room = make_room_for_pair(recorded, wanted, resume=order.resume, keys=order.keys)
     if room.complete:
         return Replayed(room.text, 0)
-    left = remove_abandoned()
     places = (order.observed, order.control_observed)
 
     def stand() -> str:
