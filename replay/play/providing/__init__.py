@@ -18,7 +18,7 @@ writes each call, with how it was answered, into the observed archive.
     miss         not recorded
 """
 
-from replay.play.providing.answering import MISS, TIERS
+from replay.play.providing.given import MISS, TIERS
 from replay.play.providing.log import ELSEWHERE, PREFIX, tabulate_counts
 from replay.play.providing.provider import Provider
 from replay.play.providing.recorded import find_lanes, lane_exchanges, served_lanes

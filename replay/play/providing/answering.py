@@ -11,14 +11,13 @@ another wire, or streams where the recorded one did not, the text is wrapped ane
 What is not found, or can't be changed so that it fits, is a miss: an error, never a guess and never a live call.
 """
 
-import json
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from replay.identity import Bindings
 from replay.model import Header
 from replay.play.providing.asks import Ask
+from replay.play.providing.given import EXACT, MISS, NORMALISED, REPEATED, REWRITTEN, Given, cut, put_in_bytes
 from replay.play.providing.keys import Understood, understand
 from replay.play.providing.listings import listing_of, read_results, write_results
 from replay.play.providing.nearest import differences, nearest, other_candidates
@@ -27,41 +26,10 @@ from replay.play.providing.stages import Decision, decision_of, payload_of
 from replay.play.providing.store import Entry, Found, Store, single, text_of, unpack, vector_of
 from replay.play.providing.wires import Reply, error_body, error_message, read_reply, wrap
 
-EXACT: Final = "exact"
-NORMALISED: Final = "normalised"
-REWRITTEN: Final = "rewritten"
-REPEATED: Final = "repeated"
-MISS: Final = "miss"
-TIERS: Final = (EXACT, NORMALISED, REWRITTEN, REPEATED, MISS)
-"""How an answer was found, from the best to none."""
-
 _SHOWN_MAX: Final = 4
 MISS_STATUS: Final = 503
 _JSON_TYPE: Final = (b"content-type", b"application/json; charset=utf-8")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"connection", b"keep-alive"})
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is sent, and how it was found."""
-
-    stage: str
-    tier: str
-    status: int
-    """0: the connection is closed without an answer, or held until the daemon leaves."""
-    reason: bytes
-    headers: tuple[Header, ...]
-    """Without those that frame the body."""
-    pieces: tuple[bytes, ...]
-    """The body, as it was cut when it was recorded."""
-    chunked: bool
-    whole: bool
-    """Whether the answer is ended after the pieces; else it is held open until the daemon leaves, or broken off."""
-    broken: bool
-    match: dict[str, Any] = field(default_factory=dict)
-    """What to write down, in JSON's values."""
-    made: bool = False
-    """Whether the body is not the recorded one."""
 
 
 class _UnfitError(Exception):
@@ -180,8 +148,8 @@ class Answering:
     ) -> tuple[Header | None, bytes, tuple[int, ...]]:
         """Replace names in an answer; where one may stand across two pieces of a stream, the text is wrapped anew."""
         if not sizes:
-            return None, _put_in(body, names), ()
-        pieces = [_put_in(piece, names) for piece in _cut(body, sizes)]
+            return None, put_in_bytes(body, names), ()
+        pieces = [put_in_bytes(piece, names) for piece in cut(body, sizes)]
         before = read_reply(entry.shape, entry.kind, body, stream=entry.stream)
         after = read_reply(entry.shape, entry.kind, b"".join(pieces), stream=entry.stream)
         if before is None or after is None or put_in(before.text, names) == after.text:
@@ -310,7 +278,7 @@ class Answering:
             status=recorded.status,
             reason=recorded.reason,
             headers=headers,
-            pieces=_cut(body, sizes) if sizes else (body,),
+            pieces=cut(body, sizes) if sizes else (body,),
             chunked=chunked,
             whole=recorded.whole,
             broken=recorded.broken,
@@ -347,11 +315,6 @@ class Answering:
         return {"lane": self._lane, "tier": tier, "key": asked.name, **rest}
 
 
-def as_json(match: dict[str, Any]) -> str:
-    """Spell how an answer was found as compact JSON."""
-    return json.dumps(match, ensure_ascii=False, separators=(",", ":"))
-
-
 def _tier(by: str, *, made: bool) -> str:
     if made:
         return REWRITTEN
@@ -360,25 +323,3 @@ def _tier(by: str, *, made: bool) -> str:
 
 def _encodes(header: Header) -> bool:
     return header[0].lower() == b"content-encoding"
-
-
-def _cut(body: bytes, sizes: tuple[int, ...]) -> tuple[bytes, ...]:
-    pieces: list[bytes] = []
-    at = 0
-    for size in sizes:
-        pieces.append(body[at : at + size])
-        at += size
-    if at < len(body):
-        pieces.append(body[at:])
-    return tuple(pieces)
-
-
-def _put_in(body: bytes, names: dict[str, str]) -> bytes:
-    """Replace names in bytes: ids and times are ASCII, and are spelt alike in JSON and in JSON inside of its strings."""
-    plain_names = {old: new for old, new in names.items() if old.isascii() and new.isascii()}
-    if not plain_names:
-        return body
-    pattern = b"|".join(re.escape(name.encode()) for name in sorted(plain_names, key=len, reverse=True))
-    # A letter before a name makes it another word, but that of an escape (a line end in a JSON string) does not.
-    whole = re.compile(rb"(?:(?<![0-9A-Za-z])|(?<=\\[nrtbf]))(?:" + pattern + rb")(?![0-9A-Za-z])")
-    return whole.sub(lambda match: plain_names[match.group().decode()].encode(), body)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 from replay.model import ProviderCall, Statistics
 from replay.play.observed import Observed
-from replay.play.providing.answering import TIERS, Given, as_json
 from replay.play.providing.asks import Ask
+from replay.play.providing.given import TIERS, Given, as_json
 
 PREFIX = "provider"
 """How the counts are called in `Statistics`: `provider/<lane>/<stage>/<tier>`, and `…/recorded`, `…/unasked`."""

@@ -11,8 +11,9 @@ from replay.identity import Bindings
 from replay.model import DaemonError
 from replay.plan import Stretch
 from replay.play.observed import Observed
-from replay.play.providing.answering import Answering, Given
+from replay.play.providing.answering import Answering
 from replay.play.providing.asks import Ask
+from replay.play.providing.given import Given
 from replay.play.providing.log import Log
 from replay.play.providing.plain import Present
 from replay.play.providing.recorded import lane_exchanges, lane_times

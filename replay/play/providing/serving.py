@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-from replay.play.providing.answering import MISS, Given
 from replay.play.providing.asks import Ask, Kind, Shape, read_ask
+from replay.play.providing.given import MISS, Given
 from replay.play.providing.requests import Incoming, NotARequestError, RequestReader
 
 _READ_BYTES: Final = 65_536

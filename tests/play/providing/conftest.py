@@ -11,8 +11,9 @@ import pytest
 
 from replay.identity import Bindings
 from replay.model import Chunk, Connection, EndReason, Exchange, NoResponse, Request, Response
-from replay.play.providing.answering import Answering, Given
+from replay.play.providing.answering import Answering
 from replay.play.providing.asks import Ask, read_ask
+from replay.play.providing.given import Given
 from replay.play.providing.plain import Present
 from replay.play.providing.serving import Server
 from replay.play.providing.store import Store
