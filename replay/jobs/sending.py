@@ -14,6 +14,9 @@ def sending_lines(costs: object, counts: Mapping[str, object]) -> Iterator[str]:
             f"the player itself: {ms('send_p50')} from when an exchange may be sent to when it is (p99 {ms('send_p99')}), "
             f"{ms('record_p50')} from its last byte to its record (p99 {ms('record_p99')}), {ms('cpu')} CPU an exchange"
         )
-    timeouts, asked = counts.get("timeouts", 0), counts.get("asked_for_health", 0)
-    if timeouts or asked:
-        yield f"hung: {timeouts} exchanges were closed at their bounds; the daemon was silent and asked for its health {asked} times"
+    late, timeouts, asked = (counts.get(name, 0) for name in ("went_on_without", "timeouts", "asked_for_health"))
+    if late or timeouts or asked:
+        yield (
+            f"slow: others went on without {late} exchanges, {timeouts} were closed at their bounds; "
+            f"the daemon was silent and asked for its health {asked} times"
+        )

@@ -44,6 +44,8 @@ class Bounds:
 
     request_s: float
     stream_s: float
+    release_s: float
+    """After how long others go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Around:
     """The daemon sent something."""
     again: Callable[["Conversation"], None]
     """Wants its request sent once more, over a fresh connection."""
+    slow: Callable[["Conversation"], None]
+    """Took so long that others go on."""
 
 
 class Conversation:
@@ -90,6 +94,7 @@ class Conversation:
         "notes",
         "outcome",
         "over",
+        "released",
         "retried",
         "sent_at",
         "step",
@@ -106,6 +111,8 @@ class Conversation:
         """Whether the head of an answer has come."""
         self.ended = False
         """Whether nothing more is taken."""
+        self.released = False
+        """Whether others went on without its end."""
         self.sent_at = self.ended_at = 0.0
         self.last_byte_at: float | None = None
         self.heard = 0
@@ -148,7 +155,7 @@ class Conversation:
         """Send the request; the link must be ready."""
         self._raw = request_bytes(rewritten.request)
         if not self.leaves:
-            self._timer = asyncio.get_running_loop().call_later(self._bounds.request_s, self._give_up)
+            self._timer = asyncio.get_running_loop().call_later(min(self._bounds.release_s, self._bounds.request_s), self._run_late)
         self.link.send(self._raw, self)
         self.sent_at = self._observation.request_ended_at = self._around.clock()
 
@@ -250,6 +257,16 @@ class Conversation:
         self.link.end(keeps_alive=end is EndReason.COMPLETE and self._answer.keeps_alive)
         if self.over is not None:
             self.over(self)
+
+    def _run_late(self) -> None:
+        rest_s = self._bounds.request_s - self._bounds.release_s
+        if rest_s <= 0 or self.released:
+            self._give_up()
+            return
+        self._timer = asyncio.get_running_loop().call_later(rest_s, self._give_up)
+        self.released = True
+        self.notes.append(f"no end within {self._bounds.release_s:g} s: what came after it went on")
+        self._around.slow(self)
 
     def _give_up(self) -> None:
         self._stop(EndReason.TIMEOUT, f"no end within {self._bounds.request_s:g} s")

@@ -3,11 +3,11 @@ Tell a daemon that hangs from a request that does.
 
 How this works
 --------------
-A request that meets its bound without a byte proves nothing: the route may be slow, or eight of them may wait for one lock. Only where the
+A request that is late without a byte proves nothing: the route may be slow, or eight of them may wait for one lock. Only where the
 daemon sent nothing at all, on any connection, since that request was sent, it is *suspected*: it is asked for its health over a connection of
 its own, and the walk waits, for what was sent now would only meet its bound too and be called slow for nothing. Any byte on any connection
 ends the suspicion. None within the bound: the daemon hangs, and the replay ends as incomplete. So a hanging daemon ends a replay within the
-bound of an exchange and this one.
+time for which others wait for an exchange, and this one.
 """
 
 import asyncio

@@ -38,9 +38,14 @@ class Job:
     """Send nothing that could change the daemon's state: it was not started for this replay."""
     pace: str | float = "asap"
     """`asap`, `recorded`, or how many times faster than recorded."""
-    request_bound_s: float = 30.0
+    request_bound_s: float = 75.0
     """How long an exchange may take; ten times its recorded duration where that is longer, up to the next."""
     request_bound_max_s: float = 90.0
+    release_s: float = 20.0
+    """
+    How long others wait for an exchange that comes before them; ten times its recorded duration where that is longer. After it they go on,
+    and it stays open up to its bound: so a route that takes a minute holds up nothing, and its answer is still seen.
+    """
     hang_bound_s: float = 60.0
     """How long the daemon may send nothing at all after a request met its bound, before it counts as hanging."""
     stream_bound_s: float = 5.0

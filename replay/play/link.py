@@ -20,6 +20,7 @@ from typing import Final, Protocol, cast
 _CONNECT_S: Final = 5.0
 _CLOSE_S: Final = 1.0
 _IDLE_MAX: Final = 256
+_PIECE_BYTES: Final = 65536
 
 
 class RefusedError(Exception):
@@ -44,6 +45,7 @@ class _Wire(asyncio.Protocol):
         self._went = went
         self._poll = select.poll()
         self._descriptor = -1
+        self._spare: int | None = None
         self.taker: Taker | None = None
 
     @property
@@ -58,6 +60,8 @@ class _Wire(asyncio.Protocol):
         except OSError:  # full, or gone: the loop will say which
             sent = 0
         if sent < len(raw):
+            if self._spare is None:
+                self._spare = os.dup(self._descriptor)
             self._transport.write(raw[sent:])
 
     def close(self) -> None:
@@ -87,9 +91,28 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._live.discard(self)
+        if self._spare is not None:
+            self._take_rest(self._spare)
+            os.close(self._spare)
+            self._spare = None
         self._lose("" if exc is None else str(exc))
         if not self._live:
             self._went()
+
+    def _take_rest(self, descriptor: int) -> None:
+        """
+        Take what came before the connection broke under a request that was still being sent.
+
+        A daemon that answers early (413) and closes is told apart by this: the loop drops the connection at the failed write, unread.
+        """
+        while self.taker is not None:
+            try:
+                data = os.read(descriptor, _PIECE_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            self.taker.take(data)
 
     def _lose(self, why: str) -> None:
         taker, self.taker = self.taker, None

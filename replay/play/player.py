@@ -105,7 +105,12 @@ class Player:
         self._front = Front(plan.ends)
         self._watch = Watch(facts.host, facts.port, job.hang_bound_s, cleared=self._notify, hangs=self._daemon_hangs)
         self._around = Around(
-            learning=Learning(bindings, plan.chosen), clock=clock, taught=self._notify, heard=self._watch.hear, again=self._send_again
+            learning=Learning(bindings, plan.chosen),
+            clock=clock,
+            taught=self._notify,
+            heard=self._watch.hear,
+            again=self._send_again,
+            slow=self._release,
         )
         self._costs = Costs()
         self.costs: dict[str, float] = {}
@@ -309,7 +314,16 @@ class Player:
 
     def _bounds(self, exchange: Exchange) -> Bounds:
         bound_s = min(max(self._job.request_bound_s, exchange.duration_ms / 100.0), self._job.request_bound_max_s)
-        return Bounds(request_s=bound_s, stream_s=self._job.stream_bound_s)
+        release_s = max(self._job.release_s, exchange.duration_ms / 100.0)
+        return Bounds(request_s=bound_s, stream_s=self._job.stream_bound_s, release_s=release_s)
+
+    def _release(self, conversation: Conversation) -> None:
+        """Let what comes after an exchange go on, though it has no end yet."""
+        self.counts["went_on_without"] += 1
+        if not conversation.any_byte:
+            self._watch.suspect(conversation.heard)
+        self._front.finish(conversation.step.exchange.id)
+        self._notify()
 
     # --- what comes back ---
 
@@ -445,7 +459,7 @@ class Player:
 
     def _leave_turn(self) -> None:
         """Let the other replay send, where there is one and nothing but streams is in flight here."""
-        if self._gate.has_turn and not self._stepping and all(each.streams for each in self._open.values()):
+        if self._gate.has_turn and not self._stepping and all(each.streams or each.released for each in self._open.values()):
             self._gate.leave()
 
     def _do(self, work: Coroutine[None, None, None]) -> None:

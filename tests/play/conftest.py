@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from replay.archive import Archive, ArchiveWriter, read
-from replay.model import Attachment, Chunk, Chunks, Connection, EndReason, Ended, NoResponse, Opened, Outcome, Request, Response, WorkspaceChange
+from replay.model import Attachment, Chunk, Chunks, Connection, Ended, EndReason, NoResponse, Opened, Outcome, Request, Response, WorkspaceChange
 from replay.play import CellFacts, Drained, Job, Played, play
 
 type Handler = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]

@@ -186,3 +186,33 @@ def test_own_cost_is_told(bench: Any) -> None:
         assert 0 < told["own_record_p50_us"] <= told["own_record_p99_us"] < 1e6
 
     asyncio.run(run())
+
+
+def test_what_comes_after_a_slow_request_goes_on_and_its_late_answer_is_seen(bench: Any) -> None:
+    """Others go on without a request that takes long; it stays open up to its bound, so that what it answers at last is observed."""
+    tape = bench.tape()
+    tape.ask(1, "GET", "/slow", {})
+    tape.ask(2, "GET", "/behind", {})
+
+    async def run() -> None:
+        behind = asyncio.Event()
+
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            if asked.target == "/slow":
+                await behind.wait()  # would never come if the next one waited for this answer
+            elif asked.target == "/behind":
+                behind.set()
+            writer.write(bench.spell({}))
+
+        async with bench.running(answer) as daemon:
+            played, observed = await bench.play(tape, daemon.port, release_s=0.2, allow=frozenset({"all"}))
+        assert played.complete
+        slow, went = observed.exchanges()
+        assert slow.end is went.end is EndReason.COMPLETE
+        assert isinstance(slow.outcome, Response)
+        assert slow.note == "no end within 0.2 s: what came after it went on"
+        assert not went.note
+        assert played.counts["went_on_without"] == 1
+        assert "timeouts" not in played.counts
+
+    asyncio.run(run())

@@ -577,3 +577,25 @@ def test_a_request_waits_for_the_head_of_an_open_stream(bench: Any) -> None:
         assert order.index("head of /events") < order.index("/after")
 
     asyncio.run(run())
+
+
+def test_an_answer_given_before_the_request_was_read_is_seen(bench: Any) -> None:
+    """A daemon that refuses a big body early and breaks the connection has answered all the same."""
+    tape = bench.tape()
+    for number in range(1, 13):
+        tape.ask(number, "POST", "/api/memory/recall", {}, {"query": "x" * 3_000_000}, client=f"c{number}")
+
+    async def run() -> None:
+        def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # closing with bytes unread resets the connection
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both ways
+            writer.write(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+            writer.close()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        async with server:
+            played, observed = await bench.play(tape, server.sockets[0].getsockname()[1], allow=frozenset({"all"}))
+        assert played.complete
+        assert [getattr(each.outcome, "status", each.outcome) for each in observed.exchanges()] == [413] * 12
+
+    asyncio.run(run())
