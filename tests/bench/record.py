@@ -1,7 +1,7 @@
 """
 What recording costs: bare mitmdump, `mitmdump -w`, and `mitmdump -s addons/record.py`, in the same run, in interleaved rounds.
 
-    python tests/bench/record.py [--rounds 20] [--seconds 0.5] [--urgent] [--quick]
+    python -P tests/bench/record.py [--rounds 20] [--seconds 0.5] [--urgent] [--quick]
 
 All proxies stay up all the time before one server; one client drives them in turn, in an order that turns. Each round has
 

@@ -1,5 +1,5 @@
 """
-The sender beside its peers: `python tests/bench/replay.py`. What it measures and how to read it stands in `tests/bench/sending.py`.
+The sender beside its peers: `python -P tests/bench/replay.py`. What it measures and how to read it stands in `tests/bench/sending.py`.
 
 A script's own folder comes first on the path, where this file would hide the package of the same name: so that folder is taken off the path
 before anything of ours is imported.

@@ -1,7 +1,7 @@
 """
 What a long recording costs: memory over time, and size on disk, beside bare mitmdump and `mitmdump -w`.
 
-    python tests/bench/soak.py [--exchanges 200000] [--bodies 500] [--only ours] [--samples FILE] [--urgent]
+    python -P tests/bench/soak.py [--exchanges 200000] [--bodies 500] [--only ours] [--samples FILE] [--urgent]
 
 One pass for each proxy, each before a server of its own that gives the same answers in the same order. A pass is 200,000 exchanges (GETs
 and POSTs with 2 kB, 16 connections, as fast as they go), 20 streams of server-sent events that stay open throughout (an event each quarter
