@@ -1,5 +1,6 @@
 """Record a history on the model, replay it on others, compare and judge: all by the real parts."""
 
+import asyncio
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.play.histories.daemon import DATABASE, DRAINED, Fault, Model
 
 NOW: Final = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 _DRAINED_BOUND_S: Final = 2.0
+_REPLAY_BOUND_S: Final = 30.0
+"""A replay that takes longer hangs: it takes a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ async def replay(recorded: Path, folder: Path, seed: int, *, fault: Fault | None
             settle_outside_s=0.0,
             poll_bound_s=0.1,
         )
-        played = await play(job, facts)
+        async with asyncio.timeout(_REPLAY_BOUND_S):
+            played = await play(job, facts)
     return Replayed(played, read(observed))
 
 
