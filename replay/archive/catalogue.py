@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from replay.archive.codec import Body, SegmentHead, decode
+from replay.archive.codec import Body, SegmentHead, decode_one
 from replay.archive.index import Block, Index
 from replay.archive.joining import Parts, join_parts, may_lack_chunks, opened_twice, torn_gap
 from replay.archive.segments import Bodies, SegmentFile, bodies_of, load_index, read_block
@@ -274,7 +274,7 @@ class Shelf:
                 self._raw.popitem(last=False)
         else:
             self._raw.move_to_end((place.segment, place.block))
-        entry = next(decode(raw[place.begin : place.end], segment.bodies.content, segment.file.number))
+        entry = decode_one(raw[place.begin : place.end], segment.bodies.content, segment.file.number)
         assert not isinstance(entry, SegmentHead | Body | Index)
         return entry
 

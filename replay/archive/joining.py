@@ -17,6 +17,7 @@ from replay.model import (
     ArchiveError,
     Chunk,
     Chunks,
+    Connection,
     Ended,
     Exchange,
     Gap,
@@ -25,7 +26,9 @@ from replay.model import (
     Outcome,
     Record,
     Redaction,
+    Request,
     Response,
+    Side,
 )
 
 OPENED_BEFORE: Final = "it was opened in a segment that retention dropped"
@@ -145,19 +148,19 @@ def _once[Part: (Opened, Ended)](found: dict[int, Part], record: Part, what: str
 
 def join_parts(opened: Opened, runs: Iterable[Chunks], ended: Ended, *, shed: bool) -> Exchange:
     """Join the records of one exchange; *shed*: its recorder left its body out on purpose."""
-    runs = list(runs)
+    runs = tuple(runs)
     # a chunk may be written later than one that came after it: a secret can lie across its end
-    chunks, sent = (
-        tuple(sorted((chunk for run in runs if run.side == side for chunk in run.chunks), key=lambda chunk: chunk.event))
-        for side in ("response", "request")
-    )
+    chunks, sent = (_chunks_of(runs, "response"), _chunks_of(runs, "request")) if runs else ((), ())
     redactions: tuple[Redaction, ...] = sum((run.redactions for run in runs), opened.redactions)
+    asked, connection = opened.request, opened.connection
     body = b"".join(chunk.data for chunk in sent) if ended.request_streamed else ended.request_body
+    if ended.server_connection is not None:
+        connection = Connection(connection.client, ended.server_connection, connection.peer)
     return Exchange(
         id=opened.exchange,
-        request=replace(opened.request, body=body, trailers=ended.request_trailers),
+        request=Request(asked.method, asked.target, asked.version, asked.headers, body, ended.request_trailers),
         outcome=_outcome(ended, chunks, shed=shed),
-        connection=opened.connection if ended.server_connection is None else replace(opened.connection, server=ended.server_connection),
+        connection=connection,
         opened_event=opened.event,
         ended_event=ended.event,
         started_at=opened.at,
@@ -173,6 +176,10 @@ def join_parts(opened: Opened, runs: Iterable[Chunks], ended: Ended, *, shed: bo
         note=ended.note,
         opaque=ended.opaque,
     )
+
+
+def _chunks_of(runs: Iterable[Chunks], side: Side) -> tuple[Chunk, ...]:
+    return tuple(sorted((chunk for run in runs if run.side == side for chunk in run.chunks), key=lambda chunk: chunk.event))
 
 
 def _outcome(ended: Ended, chunks: tuple[Chunk, ...], *, shed: bool) -> Outcome:

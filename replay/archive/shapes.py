@@ -10,8 +10,9 @@ its value. A union of dataclasses becomes a map with a `type`, the class name in
 
 A mismatch is raised as `Mismatch`, whose text names the place inside the value, from the outside in.
 
-Encoding is on the way of every recorded exchange, so what is packed as it is (a word, a number, a header of two short byte strings) is only
-looked at, not copied: msgpack packs a tuple as a list by itself.
+Both are on the way of every exchange, so what is packed as it is (a word, a number, a header of two short byte strings) is only looked at,
+not copied: msgpack packs a tuple as a list by itself, and gives one back where it is asked to. A map whose keys stand in the order of the
+fields, as they are written, is taken by place.
 """
 
 import dataclasses
@@ -53,6 +54,8 @@ class Shape:
     decode: Callable[[Any], Any]
     passed: frozenset[type] = frozenset()
     """Values of exactly these types are packed as they are."""
+    taken: frozenset[type] = frozenset()
+    """Values of exactly these types are given as they were unpacked."""
 
 
 def shape_of(hint: Any) -> Shape:
@@ -91,7 +94,7 @@ def _scalar(wanted: type) -> Shape:
             raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
         return value
 
-    return Shape(lambda value, _: decode(value), decode, frozenset({wanted}))
+    return Shape(lambda value, _: decode(value), decode, frozenset({wanted}), frozenset({wanted}))
 
 
 def _encode_text(value: Any, _: Spill) -> str:
@@ -123,25 +126,28 @@ _SCALARS: Mapping[Any, Shape] = {
     int: _scalar(int),
     bool: _scalar(bool),
     NoneType: _scalar(NoneType),
-    str: Shape(_encode_text, _scalar(str).decode, frozenset({str})),
+    str: Shape(_encode_text, _scalar(str).decode, frozenset({str}), frozenset({str})),
     float: Shape(_encode_float, _decode_float),
-    bytes: Shape(_encode_bytes, _scalar(bytes).decode),
+    bytes: Shape(_encode_bytes, _scalar(bytes).decode, taken=frozenset({bytes})),
 }
 
 
 def _enum(wanted: type[Enum]) -> Shape:
+    members = {member.value: member for member in wanted}
+    words = {member: member.value for member in wanted}
+
     def encode(value: Any, _: Spill) -> Any:
-        if not isinstance(value, wanted):
+        if type(value) is not wanted:
             raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
-        return value.value
+        return words[value]
 
     def decode(value: Any) -> Any:
         if type(value) is not str:
             raise Mismatch(f"{type(value).__name__} where {wanted.__name__} belongs")
-        try:
-            return wanted(value)
-        except ValueError:
-            raise Mismatch(f"unknown {wanted.__name__}") from None
+        member = members.get(value)
+        if member is None:
+            raise Mismatch(f"unknown {wanted.__name__}")
+        return member
 
     return Shape(encode, decode)
 
@@ -173,7 +179,13 @@ def _run_of(hint: Any) -> Shape:
                 return run.encode(pairs, spill)
         return pairs
 
-    return Shape(encode, run.decode)
+    def decode(pairs: Any) -> Any:
+        for pair in pairs if type(pairs) is tuple else ((),):
+            if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not bytes or type(pair[1]) is not bytes:
+                return run.decode(pairs)
+        return pairs
+
+    return Shape(encode, decode)
 
 
 def _run(item: Shape) -> Shape:
@@ -183,9 +195,9 @@ def _run(item: Shape) -> Shape:
         return [item.encode(part, spill) for part in value]
 
     def decode(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list:
+        if type(value) is not tuple and type(value) is not list:
             raise Mismatch(f"{type(value).__name__} where a list belongs")
-        return tuple([item.decode(part) for part in value])
+        return tuple([item.decode(part) for part in value]) if value else ()
 
     return Shape(encode, decode)
 
@@ -197,7 +209,7 @@ def _row(items: list[Shape]) -> Shape:
         return [item.encode(part, spill) for item, part in zip(items, value, strict=True)]
 
     def decode(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list or len(value) != len(items):
+        if (type(value) is not tuple and type(value) is not list) or len(value) != len(items):
             raise Mismatch(f"no list of {len(items)}")
         return tuple([item.decode(part) for item, part in zip(items, value, strict=True)])
 
@@ -223,7 +235,10 @@ def _fields(wanted: type, tag: str | None = None) -> Shape:
     parts = [(field.name, shape_of(hints[field.name])) for field in dataclasses.fields(wanted)]
     named = [(name, part.passed, part.encode) for name, part in parts]
     start = {} if tag is None else {"type": tag}
-    names = frozenset((*start, *(name for name, _ in parts)))
+    order = (*start, *(name for name, _ in parts))
+    names = frozenset(order)
+    untold = len(start)
+    places = [(place, part.taken, part.decode, name) for place, (name, part) in enumerate(parts, untold)]
 
     def encode(value: Any, spill: Spill) -> dict[str, Any]:
         if type(value) is not wanted:
@@ -242,15 +257,20 @@ def _fields(wanted: type, tag: str | None = None) -> Shape:
     def decode(value: Any) -> Any:
         if type(value) is not dict:
             raise Mismatch(f"{type(value).__name__} where a map belongs")
-        if value.keys() != names:
+        if tuple(value) == order:
+            found = list(value.values())
+        elif value.keys() == names:
+            found = [value[name] for name in order]
+        else:
             raise _wrong_keys(value.keys(), names)
-        taken = {}
-        for name, part in parts:
-            try:
-                taken[name] = part.decode(value[name])
-            except Mismatch as mismatch:
-                raise mismatch.inside(name) from None
-        return wanted(**taken)
+        for place, taken, unpack, name in places:
+            part = found[place]
+            if type(part) not in taken:
+                try:
+                    found[place] = unpack(part)
+                except Mismatch as mismatch:
+                    raise mismatch.inside(name) from None
+        return wanted(*found[untold:])
 
     return Shape(encode, decode)
 
@@ -276,6 +296,7 @@ def _optional(item: Shape) -> Shape:
         lambda value, spill: None if value is None else item.encode(value, spill),
         lambda value: None if value is None else item.decode(value),
         item.passed | {NoneType},
+        item.taken | {NoneType},
     )
 
 

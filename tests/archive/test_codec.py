@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.archive.codec import BODY_BYTES, Body, SegmentHead, decode, digest_of, encode, reference
+from replay.archive.codec import BODY_BYTES, Body, SegmentHead, decode, decode_one, digest_of, encode, reference
 from replay.model import (
     RECORD_TYPES,
     Answered,
@@ -133,6 +133,7 @@ def test_roundtrip(name: str, data: st.DataObject) -> None:
     raw = b"".join(encode(record) for record in records)
 
     assert list(decode(raw, _no_bodies)) == records
+    assert [decode_one(encode(record), _no_bodies) for record in records] == records
 
 
 @settings(deadline=None)
@@ -144,6 +145,32 @@ def test_any_bytes(raw: bytes) -> None:
     except ArchiveError:
         return
     assert raw == b"" or entries
+
+
+@settings(deadline=None)
+@given(record=st.one_of(*_RECORDS.values()), data=st.data())
+def test_one_entry_is_read_as_any(record: Record, data: st.DataObject) -> None:
+    """The bytes of one entry, changed or cut, give alone what they give in a block, or an ArchiveError where they do there."""
+    raw = bytearray(encode(record))
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    part = bytes(raw[: data.draw(st.integers(1, len(raw)))])
+    try:
+        entries = list(decode(part, _no_bodies))
+    except ArchiveError:
+        entries = []
+
+    if len(entries) == 1:
+        assert decode_one(part, _no_bodies) == entries[0]
+    else:
+        with pytest.raises(ArchiveError):
+            decode_one(part, _no_bodies)
+
+
+def test_keys_in_another_order_are_the_same_entry() -> None:
+    """A map is read by its keys where they don't stand in the order in which they are written."""
+    turned = dict(reversed(_GAP.items()))
+
+    assert decode_one(_pack(turned), _no_bodies) == next(decode(_pack(_GAP), _no_bodies)) == Gap(GapReason.CUT, 1)
 
 
 @settings(deadline=None)
