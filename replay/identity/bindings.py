@@ -7,6 +7,7 @@ from replay import model
 from replay.identity.counters import Counters
 from replay.identity.opaque import OpaqueWords
 from replay.identity.roles import ID_KINDS, find
+from replay.identity.scanning import may_hold
 from replay.workspace.tokens import claims
 
 _WEAK = " (by order)"
@@ -138,6 +139,13 @@ class Bindings:
     def rewrite_back(self, text: str) -> str:
         """Replace every bound observed id in a text by its recorded one."""
         return _put_in(text, self.edits(text, back=True))
+
+    def leaves(self, data: bytes) -> bool:
+        """Tell cheaply whether a rewrite surely leaves a target or body as it is, however its strings are taken apart; False says nothing."""
+        if not self._kind_of:
+            return True
+        plain = b"%" not in data and b"\\" not in data and data.isascii()
+        return plain and not may_hold(data) and not self._opaque[False].may_stand_in(data.decode("ascii"))
 
     def edits(self, text: str, *, back: bool = False) -> list[tuple[int, int, str]]:
         """

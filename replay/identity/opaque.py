@@ -23,6 +23,15 @@ class OpaqueWords:
         self._odd: list[str] = []
         self._by_length: dict[int, re.Pattern[str]] = {}
 
+    def may_stand_in(self, text: str) -> bool:
+        """Tell whether a word may be found in a text, or in a part of it between other characters than letters and digits."""
+        return bool(self._odd) or any(
+            match.group(1) in self._words
+            for length, pattern in self._by_length.items()
+            if length <= len(text)
+            for match in pattern.finditer(text)
+        )
+
     def add(self, word: str) -> None:
         """Add a word; an empty one is none."""
         if not word or word in self._words:

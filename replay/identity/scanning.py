@@ -35,13 +35,19 @@ def may_hold(data: bytes) -> bool:
     return bool(windows(data))
 
 
+def _is_marked(data: bytes) -> bool:
+    token, key, number, dashes, hash_mark = _MARKS
+    marked = token in data or hash_mark in data or dashes in data or key in data or number in data
+    return marked and _MARKED.search(data) is not None
+
+
 def windows(data: bytes) -> list[tuple[int, int]]:
     """
     Give the stretches (start, end) of a text in which all lies that `roles.find` finds in it, in order, not overlapping.
 
     Each ends at the end of a word.
     """
-    if any(mark in data for mark in _MARKS) and _MARKED.search(data) is not None:
+    if _is_marked(data):
         return [(0, len(data))]
     words, numbers = data.translate(_WORDS), b" %b " % data.translate(_NUMBERS)
     places: list[tuple[int, int]] = []

@@ -120,10 +120,11 @@ class Dates:
         path, mark, query = request.target.partition(b"?")
         told: list[str] = []
         names, members = _asked_by(path)
-        if mark:
+        if mark and any(part.partition(b"=")[0].decode("latin-1") in names for part in query.split(b"&")):
             query = b"&".join(self._parameter(part, names, exchange, told) for part in query.split(b"&"))
         body = self._body(request.body, members, exchange, told) if request.body and members else request.body
-        self.counts["dates_shifted"] += len(told) if count else 0
+        if told and count:
+            self.counts["dates_shifted"] += len(told)
         return (replace(request, target=path + mark + query, body=body) if told else request), told
 
     def _parameter(self, part: bytes, names: frozenset[str], exchange: Exchange, told: list[str]) -> bytes:

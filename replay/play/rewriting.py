@@ -75,10 +75,12 @@ class Rewriter:
         told = [*told, *dated]
         if notes is not None:
             notes.extend(told)
+        quoted = self._credentials.in_text(exchange, notes)
+        if not told and quoted is None and asked is exchange.request and self._goes_as_recorded(request):
+            return request, 0
         target, count = rewrite_target(request.target, replacing)
         body, changed = rewrite(request.body or b"", request.header(b"content-type"), replacing)
         changed += len(told) + (asked is not exchange.request)
-        quoted = self._credentials.in_text(exchange, notes)
         if quoted is not None:
             target, there = rewrite_target(target, quoted)
             body, here = rewrite(body, request.header(b"content-type"), quoted)
@@ -94,6 +96,32 @@ class Rewriter:
             if notes is not None:
                 notes.append("content-length added: the recorded request does not say how long its body is")
         return replace(request, target=target, headers=tuple(headers), body=body), count
+
+    def _goes_as_recorded(self, request: Request) -> bool:
+        """Tell cheaply whether a request holds nothing that anything is put in the place of; False says nothing."""
+        if self._replacements or request.body is None or not self._are_left(request.headers):
+            return False
+        if request.body:
+            if request.header(b"content-length") is None and request.header(b"transfer-encoding") is None:
+                return False
+            if not self._bindings.leaves(request.body):
+                return False
+        return self._bindings.leaves(request.target)
+
+    def _are_left(self, headers: tuple[Header, ...]) -> bool:
+        if self._unchanged.get(headers) == self._bindings.version:
+            return True
+        for name, value in headers:
+            lower = name.lower()
+            if lower in HEADERS or not (lower in _KEPT or self._bindings.leaves(value)):
+                return False
+        self._note_unchanged(headers)
+        return True
+
+    def _note_unchanged(self, headers: tuple[Header, ...]) -> None:
+        if len(self._unchanged) >= _UNCHANGED_MAX:
+            self._unchanged.clear()
+        self._unchanged[headers] = self._bindings.version
 
     def _headers(
         self, exchange: Exchange, request: Request, body: bytes, replacing: Replace, notes: list[str] | None, *, changed: bool
@@ -112,9 +140,7 @@ class Rewriter:
             guarded = guarded or lower in HEADERS
             headers.append((name, new))
         if not (guarded or changed or count or self._replacements):
-            if len(self._unchanged) >= _UNCHANGED_MAX:
-                self._unchanged.clear()
-            self._unchanged[request.headers] = self._bindings.version
+            self._note_unchanged(request.headers)
         return headers, count
 
     def _replace(self, text: str) -> str | list[tuple[int, int, str]] | None:

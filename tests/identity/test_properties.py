@@ -169,3 +169,27 @@ def test_any_bytes(left: bytes, right: bytes, asked: bytes, media: bytes) -> Non
     same = Bindings()
     learn(answer(left, media), answer(left, media), same, 1)
     assert rewrite(asked, media, same.edits) == (asked, 0)
+
+
+_WORDS = st.one_of(
+    st.sampled_from(
+        ["a", "id", "x=1", "é", "%41", "\\u0031", "/", "?", "&", "=", '"', "{", "}", ":", ",", " ", "+", "_", "-", "2026", "12345678901"]
+    ),
+    st.builds(_id, st.integers(0, 8), st.randoms(use_true_random=False)),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(bound=st.lists(st.builds(_id, st.integers(0, 8), st.randoms(use_true_random=False)), max_size=3), data=st.data())
+def test_what_is_left_at_a_glance_is_left_at_a_closer_look(bound: list[str], data: st.DataObject) -> None:
+    """Where the quick look says that nothing can be put into a target or body, the thorough one puts nothing there, in any form."""
+    bindings = Bindings()
+    for number, word in enumerate(bound):
+        bindings.bind("uuid", word, f"other-{number}", 1, "$")
+    words = data.draw(st.lists(st.one_of(_WORDS, st.sampled_from(bound)) if bound else _WORDS, max_size=8))
+    raw = "".join(words).encode()
+    for text in (raw, b'{"a": "%b"}' % raw):
+        if bindings.leaves(text):
+            assert rewrite_target(text, bindings.edits) == (text, 0)
+            for media in (b"application/json", b"application/x-www-form-urlencoded", b"text/event-stream", b"application/x-ndjson", None):
+                assert rewrite(text, media, bindings.edits) == (text, 0)

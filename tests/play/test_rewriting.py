@@ -91,3 +91,13 @@ def test_placeholders_are_sent_and_not_shown(bindings: Bindings) -> None:
     made = rewrite(bindings, asked(b"/x", b'{"v":"~~rlZ1cz3ht5","id":"%s"}' % R1.encode()), {"~~rlZ1cz3ht5": "hush"})
     assert made.request.body == b'{"v":"hush","id":"%s"}' % O1.encode()
     assert made.shown.body == b'{"v":"~~rlZ1cz3ht5","id":"%s"}' % O1.encode()
+
+
+def test_what_holds_nothing_goes_as_recorded(bindings: Bindings) -> None:
+    """A request in which nothing looks like an id is sent as the very same value, also when its headers are known; one with an id is not."""
+    dull = asked(b"/api/memories?offset=7", b'{"a":"said"}')
+    bearing = asked(b"/api/memories?offset=7", b'{"a":"%b"}' % R1.encode())
+    assert rewrite(bindings, dull).request is dull
+    assert O1.encode() in (rewrite(bindings, bearing).request.body or b"")
+    bindings.bind("prefix", "said", "gone", 2, "$.a")
+    assert rewrite(bindings, dull).request.body == b'{"a":"gone"}'
