@@ -15,12 +15,13 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 from urllib.parse import unquote
 
-from replay.identity import ID_KINDS, find
-from replay.model import Exchange, Request, Response
+from replay.identity import ID_KINDS, find, may_hold
+from replay.model import Exchange, Header, Request, Response
 
 _PRECISE: Final = ("ms,", "us,", "ns,")
 _ID_CHARS_MIN: Final = 13
 """The shortest is a time in milliseconds."""
+_HEADS_MAX: Final = 1024
 _SPACED_TIME: Final = re.compile(rb"-[0-9]{2} [0-9]{2}:")
 _PIECE: Final = re.compile(rb"(?<![0-9A-Za-z_.:+#-])[0-9A-Za-z_.:+#-]{13,}")
 _LONE: Final = re.compile(
@@ -112,6 +113,30 @@ class Births:
     def _is_chosen(self, word: str) -> bool:
         first = self._first.get(word)
         return word in self._known or first is None or self._asked.first.get(word, first[0]) < first[0]
+
+
+class Answers:
+    """Sees which answers hold nothing that looks like an id: most, and no more need be looked for in them."""
+
+    def __init__(self) -> None:
+        self._dull: set[tuple[Header, ...]] = set()
+
+    def is_dull(self, exchange: Exchange) -> bool:
+        """Whether neither the head nor the body of an answer holds an id or a precise time; False says nothing."""
+        answer = exchange.outcome
+        if not isinstance(answer, Response):
+            return not exchange.chunks
+        return not exchange.chunks and not may_hold(answer.body or b"") and self._is_head_dull(answer.headers)
+
+    def _is_head_dull(self, headers: tuple[Header, ...]) -> bool:
+        if headers in self._dull:
+            return True
+        if any(_ids(value.decode("latin-1")) for _, value in headers):
+            return False
+        if len(self._dull) >= _HEADS_MAX:
+            self._dull.clear()
+        self._dull.add(headers)
+        return True
 
 
 def _before(place: tuple[int, int] | None, event: int) -> Sequence[int]:

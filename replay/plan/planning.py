@@ -29,14 +29,14 @@ from typing import Final
 from replay.archive import Archive, Place
 from replay.identity import classify
 from replay.model import Attachment, Exchange, Gap, GapReason, Record, SnapshotRecord
-from replay.plan.births import Asked, Births, ids_of_request
+from replay.plan.births import Answers, Asked, Births, ids_of_request
 from replay.plan.layings import OUT_OF_SCOPE, Change, Holds, Unlayable, Writing, find_layings, is_kept, writing_of
 from replay.plan.loopbacks import Trace, match_loopbacks, trace_of
 from replay.plan.scope import Dependence, Stretch, depend, find_cut, known_before
 from replay.plan.sequences import Exchanges, Gaps, Layings, Recorded, Source, Steps
 from replay.plan.silences import find_silences
 from replay.plan.steps import Laying, Step, Unlaid
-from replay.plan.table import BODILESS, NAMES, OWN, SENT, Table
+from replay.plan.table import BODILESS, DULL, NAMES, OWN, SENT, Table
 from replay.plan.unsent import changing, malformed, out_of_scope, unsafe
 from replay.routes import route_of
 
@@ -170,6 +170,7 @@ class _Draft:
         self._reads_only = reads_only
         self._table = Table()
         self._asked = Asked()
+        self._answers = Answers()
         self._suspects: dict[int, tuple[int, tuple[str, ...]]] = {}
         """What may turn out to be no client's: its opening, and the ids that it names."""
         self._traces: list[Trace] = []
@@ -183,6 +184,7 @@ class _Draft:
         late = changing(exchange, route, reads_only=self._reads_only) or malformed(exchange) or unsafe(exchange, route, self._allow)
         words = () if early is not None else ids_of_request(exchange.request)
         flags = (OWN if early is None else 0) | (NAMES if words else 0) | (BODILESS if exchange.request.body is None else 0)
+        flags |= DULL if early is None and self._answers.is_dull(exchange) else 0
         self._table.add(exchange, route, flags=flags, early=early, late=late)
         if early is not None:
             return
@@ -283,7 +285,8 @@ class _Sweep:
         matters = not self.births.is_idle or self.wanted is not None
         for row in range(len(table)):
             own = bool(table.flags[row] & OWN)
-            exchange = exchanges.exchange(table.ids[row]) if own and matters else None
+            looked_at = matters and (not table.flags[row] & DULL or table.flags[row] & NAMES or self.wanted is not None)
+            exchange = exchanges.exchange(table.ids[row]) if own and looked_at else None
             reason = table.early[row] or table.reason(self._asked_for(row, exchange)) or table.late[row]
             if not reason and exchange is not None and table.flags[row] & NAMES:
                 reason = table.reason(self._orphaned(exchange))

@@ -15,7 +15,7 @@ from replay.archive import Place
 from replay.model import Attachment, Exchange, Gap, Record, WorkspaceChange
 from replay.plan.births import Births, ids_of_request
 from replay.plan.steps import Laying, Need, Step
-from replay.plan.table import NAMES, NONE, SENT, SETTLES, Table
+from replay.plan.table import DULL, NAMES, NONE, SENT, SETTLES, Table
 
 
 class Exchanges(Protocol):
@@ -134,6 +134,7 @@ class Steps(_Made[Step]):
             needs=tuple(needs),
             pause_s=table.pause_s[row],
             settles=bool(table.flags[row] & SETTLES),
+            dull=bool(table.flags[row] & DULL),
             lost=lost,
         )
 

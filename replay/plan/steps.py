@@ -35,6 +35,8 @@ class Step:
     """For how long nothing began or ended before it, in the recording."""
     settles: bool = False
     """Whether the recording left time here after something that may have changed the state: wait for the daemon's background work."""
+    dull: bool = False
+    """Whether the recorded answer holds nothing that looks like an id; False says nothing."""
     lost: tuple[Need, ...] = ()
     """Ids from before the stretch that the state it starts from does not hold, and whose answers gave them."""
 

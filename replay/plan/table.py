@@ -22,6 +22,8 @@ SETTLES: Final = 8
 """The replay lets the daemon settle before it."""
 NAMES: Final = 16
 """Its request names ids."""
+DULL: Final = 32
+"""Nothing in its answer looks like an id."""
 
 NONE: Final = 0
 """No event number, and no reason for a gap."""

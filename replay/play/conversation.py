@@ -196,7 +196,7 @@ class Conversation:
             return
         self.outcome = self._response()
         said = len(self._bindings.contradictions)
-        self.new.extend(self._learning.whole(self.step.exchange, self.outcome))
+        self.new.extend(self._learning.whole(self.step.exchange, self.outcome, dull=self.step.dull))
         if len(self._bindings.contradictions) > said:
             fresh = self._bindings.contradictions[said:]
             self.notes.append(f"{len(fresh)} ids contradict earlier ones, such as {fresh[0]}")

@@ -32,15 +32,17 @@ class Learning:
             return []
         return learn(replace(recorded, body=b""), replace(observed, body=b""), self.bindings, exchange.id, chosen=self.chosen)
 
-    def whole(self, exchange: Exchange, observed: Response) -> list[Binding]:
-        """Learn from a whole answer."""
+    def whole(self, exchange: Exchange, observed: Response, *, dull: bool = False) -> list[Binding]:
+        """Learn from a whole answer; *dull*: the body of the recorded one is known to hold nothing that looks like an id."""
         recorded = exchange.outcome
         if not isinstance(recorded, Response):
             return []
         body = recorded.body
         equal = body == observed.body and self._is_dull(recorded.headers) and self._is_dull(observed.headers)
+        if equal and (not body or dull):
+            return []
         key = hash(body)
-        if equal and (not body or key in self._equal or not may_hold(body)):
+        if equal and (key in self._equal or not may_hold(body or b"")):
             return []
         said = len(self.bindings.contradictions)
         new = learn(recorded, observed, self.bindings, exchange.id, chosen=self.chosen, request=exchange.request)

@@ -197,3 +197,17 @@ def test_a_foreign_daemon_is_only_read() -> None:
     assert [step.exchange.id for step in made.steps] == [1]
     assert {gap.reason for gap in made.gaps} == {GapReason.UNSAFE}
     assert made.planned == 4
+
+
+def test_dull_answers() -> None:
+    """A step says that its answer holds nothing like an id only where neither its head nor its body does."""
+    steps = make_plan(
+        [
+            exchange(1, 1, 2, answer={"a": "nothing"}),
+            exchange(2, 3, 4, answer={"a": A}),
+            exchange(3, 5, 6, answer={"a": "nothing"}, headers=((b"x-id", A.encode()),)),
+            exchange(4, 7, 8, f"/api/memory/{A}", answer={"a": "nothing"}),
+        ]
+    ).steps
+    assert [step.dull for step in steps] == [True, False, False, True]
+    assert [need.exchange for need in steps[3].needs] == [2]
