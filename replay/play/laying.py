@@ -103,7 +103,7 @@ class Layer:
         workspace = Path(self._facts.workspace)
         if isinstance(record, WorkspaceChange) or not path.startswith("/"):
             return workspace, path
-        path = path.rstrip("/")
+        path = f"/{path.strip('/')}"  # `//proc/x` is `/proc/x` to the system
         for base in (self._facts.recorded_workspace, self._facts.workspace):
             if base and path.startswith(f"{base}/"):
                 return workspace, path.removeprefix(f"{base}/")

@@ -2,12 +2,17 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from replay.model import Attachment, WorkspaceChange
+from replay.plan import Laying
+from replay.play import Job
+from replay.play.laying import Layer
 from replay.play.putting import RefusedPathError, put_file, put_folder, remove_file
 
 R1, O1 = "11111111-0000-4000-8000-000000000001", "99999999-0000-4000-8000-000000000001"
@@ -164,3 +169,14 @@ def test_a_daemon_of_others_gets_no_edits(bench: Any) -> None:
 
     asyncio.run(run())
     assert not (bench.folder / "a.md").exists()
+
+
+@pytest.mark.parametrize("path", ["//proc/self/comm", "///dev/x", "/sys/x", "/proc/x/"])
+def test_the_systems_places_are_closed(bench: Any, tmp_path: Path, path: str) -> None:
+    """In a namespace cell nothing is laid among processes and devices, however the path begins."""
+    job = Job(recorded=tmp_path / "r.parity", observed=tmp_path / "out" / "o.parity")
+    facts = replace(bench.facts(1), kind="namespace")
+    said: list[Any] = []
+    layer = Layer([], job, facts, SimpleNamespace(next_event=lambda: 1, append=said.append), rewrite=str, clock=float)  # type: ignore[arg-type]
+    layer.lay(Laying(0, 1, Attachment(1, 1, path, None, b"x"), 0.0))
+    assert said[0].note == "not laid: it lies where nothing may be laid"
