@@ -24,6 +24,8 @@ from replay.daemon import linux
 
 EMPTY: Final = {"/tmp": 0o1777, "/var/tmp": 0o1777, "/run": 0o755, "/dev/shm": 0o1777}  # noqa: S108 - the cell's own, not the host's
 """Directories that start empty in a cell, and their modes."""
+_HOST_SETTINGS: Final = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+"""What in `/proc` is the whole host's: the cell's root user may write there where the tool itself is run by root."""
 _LINKS_MAX: Final = 40
 _OLD: Final = Path("/old")
 _NEW: Final = Path("/new")
@@ -139,6 +141,10 @@ def build_root(root: Path, placed: Sequence[Placed], masked: Sequence[str] = ())
             linux.bind(_OLD / "dev/null", tree.inside(target))
     writable = [place for place, is_writable in places if is_writable and place is not None]
     writable += [tree.inside(path) for path in EMPTY if path in tree.opened]
+    for name in _HOST_SETTINGS:
+        place = tree.inside("/proc") / name
+        if place.exists():
+            linux.bind(place, place)  # a mount of its own, so that it stays closed where the rest of /proc is open
     notes = _close(root, [*writable, tree.inside("/proc")])
     linux.enter_root(root)
     return notes

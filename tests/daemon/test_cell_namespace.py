@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import socket
@@ -399,3 +400,21 @@ def test_a_writable_directory_is_never_given_the_cells_places(bench: Any) -> Non
     with pytest.raises(UsageError, match=r"Write into a directory of its own"):
         bench.run(bench.spec(), workspace=str(workspace))
     assert not workspace.exists()
+
+
+def test_the_hosts_settings_can_not_be_changed(bench: Any) -> None:
+    """What in /proc is the whole host's is read-only, also for a tool that root runs; what is a process's own is not."""
+    code = """
+flags = {}
+for line in open('/proc/self/mountinfo'):
+    words = line.split()
+    flags[words[4]] = words[5].split(',')[0]
+seen['flags'] = [flags[place] for place in ('/proc', '/proc/sys')]
+def write():
+    with open('/proc/sys/vm/stat_interval', 'r+') as file: file.write('1')
+try: write()
+except OSError as error: seen['errno'] = error.errno
+"""
+    bench.run(bench.spec(), code)
+    assert bench.seen()["flags"] == ["rw", "ro"]
+    assert bench.seen()["errno"] in {errno.EROFS, errno.EACCES}
