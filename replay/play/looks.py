@@ -6,19 +6,28 @@ How this works
 Connections stay open. A look first asks SQLite whether anybody wrote since the last one (`PRAGMA data_version`, which reads one page of
 shared memory and takes no lock); only then are the counts asked again. So a description's query must depend on rows alone, not on the time.
 A database that is not there yet has nothing left to do; one that was replaced by another file is opened again.
+
+A daemon may make anything of its database: a pipe (opening one waits for ever), a view without end. So only a file is opened, a query
+has a bound, and the query that met it is not asked again.
 """
 
 import sqlite3
+import stat
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from replay.play.job import Drained
 
 _BUSY_S: Final = 2.0
+_QUERY_S: Final = 10.0
+"""How long one query may take."""
+_STEPS: Final = 100_000
+"""After how many steps of its machine SQLite asks whether to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,8 @@ class Left:
 class Looks:
     """The open connections. For use by one thread at a time; `close` it."""
 
-    def __init__(self, drained: Sequence[Drained]) -> None:
+    def __init__(self, drained: Sequence[Drained], *, query_s: float = _QUERY_S) -> None:
+        self._query_s = query_s
         self._databases: dict[Path, _Database] = {}
         for worker in drained:
             self._database(worker.database).workers.append(worker)
@@ -66,12 +76,15 @@ class Looks:
             database.close()
 
     def _database(self, path: Path) -> "_Database":
-        return self._databases.setdefault(path, _Database(path))
+        return self._databases.setdefault(path, _Database(path, self._query_s))
 
 
 class _Database:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, query_s: float) -> None:
         self._path = path
+        self._query_s = query_s
+        self._endless: set[str] = set()
+        """Queries that met their bound."""
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
@@ -101,16 +114,16 @@ class _Database:
         self.unreadable.clear()
         for worker in self.workers:
             try:
-                row = self._connection.execute(worker.sql).fetchone()
+                row = self._ask(self._connection, worker.sql, {})
                 self.counts[worker.worker] = int(row[0] or 0) if row is not None else 0
-            except (sqlite3.Error, ValueError, TypeError) as error:
+            except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 self.unreadable[worker.worker] = str(error)
                 self._version = None
 
     def number(self, sql: str, parameters: Mapping[str, str]) -> int | None:
-        with suppress(sqlite3.Error, OSError, ValueError, TypeError):
+        with suppress(sqlite3.Error, OSError, ValueError, TypeError, OverflowError):
             connection = self._open()
-            row = None if connection is None else connection.execute(sql, dict(parameters)).fetchone()
+            row = None if connection is None else self._ask(connection, sql, parameters)
             return None if row is None or row[0] is None else int(row[0])
         return None
 
@@ -120,12 +133,29 @@ class _Database:
         if connection is not None:
             connection.close()
 
+    def _ask(self, connection: sqlite3.Connection, sql: str, parameters: Mapping[str, str]) -> tuple[Any, ...] | None:
+        if sql in self._endless:
+            raise sqlite3.OperationalError(f"it took longer than {self._query_s:g} s")
+        until = time.monotonic() + self._query_s
+        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        try:
+            row: tuple[Any, ...] | None = connection.execute(sql, dict(parameters)).fetchone()
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                self._endless.add(sql)
+            raise
+        finally:
+            connection.set_progress_handler(None, 0)
+        return row
+
     def _open(self) -> sqlite3.Connection | None:
         try:
             status = self._path.stat()
         except FileNotFoundError:
             self.close()
             return None
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("no file is there")
         if self._connection is None or self._file != (status.st_dev, status.st_ino):
             self.close()
             uri = f"file:{quote(str(self._path.absolute()))}?mode=ro"

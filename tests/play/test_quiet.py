@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import closing
@@ -446,3 +447,34 @@ def test_the_sampler_looks_by_itself_and_when_asked(world: World) -> None:
     told, left = asyncio.run(_sample(world))
     assert told[0] == 0
     assert left.counts == {"extract": 1}
+
+
+def test_what_is_no_number_is_no_count(world: World) -> None:
+    """A view that a daemon put in a job table's place may give anything: it can't be read, and that is said."""
+    for value in ("9e999", "'many'", "x'ff'"):
+        looks = Looks((Drained("extract", world.database, f"SELECT {value}", _BOUND_S),))
+        assert set(looks.look().unreadable) == {"extract"}
+        assert looks.number(world.database, f"SELECT {value}", {}) is None
+        looks.close()
+
+
+def test_a_query_without_end_is_ended_once(world: World) -> None:
+    """A query that never ends is given up at its bound and not asked again; others still are."""
+    world.do("CREATE VIEW endless AS WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c")
+    endless = Drained("other", world.database, "SELECT count(*) FROM endless", _BOUND_S)
+    looks = Looks((endless, *world.drained("extract")), query_s=0.02)
+    for _ in range(2):
+        left = looks.look()
+        assert (dict(left.counts), list(left.unreadable)) == ({"extract": 0}, ["other"])
+    assert "0.02 s" in left.unreadable["other"]
+    looks.close()
+
+
+def test_what_is_no_file_is_not_opened(world: World) -> None:
+    """A pipe in the database's place is told as unreadable, and holds nobody up."""
+    looks = Looks(world.drained("extract"))
+    world.database.unlink()
+    os.mkfifo(world.database)
+    assert set(looks.look().unreadable) == {"extract"}
+    assert looks.number(world.database, "SELECT 1", {}) is None
+    looks.close()
