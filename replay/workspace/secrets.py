@@ -147,6 +147,8 @@ def read(path: Path) -> Store:
         ParityError: it can't be read, or is no store.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ParityError(f"{path}: no file; remove what is there")  # to open a pipe waits for ever
         data = path.read_bytes()
     except FileNotFoundError:
         return Store()

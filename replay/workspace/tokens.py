@@ -134,6 +134,8 @@ def read_auth_secret(path: Path) -> bytes:
         ParityError: there is none, or it is not 32 bytes long.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ParityError(f"{path}: no file; remove what is there")  # to open a pipe waits for ever
         secret = path.read_bytes()
     except OSError as error:
         raise ParityError(f"{path}: can't be read ({error.strerror or error}); make one") from error

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from replay.model import ParityError, UsageError
 from replay.workspace import secrets
+from replay.workspace.secret_forms import secret_forms
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 PLAINTEXT = "sk-test-Ünïcode-12345"
@@ -140,3 +142,12 @@ def test_hidden_names_are_not_listed() -> None:
     store = secrets.parse(json.dumps({"version": 1, "secrets": {"OP_SERVICE_ACCOUNT_TOKEN": entry, "A": entry}}).encode(), "x")
 
     assert store.names == ("A",)
+
+
+def test_a_pipe_is_no_store(tmp_path: Path) -> None:
+    """What is no file is not opened: a pipe would never answer."""
+    (tmp_path / ".secrets").mkdir()
+    os.mkfifo(tmp_path / ".secrets" / "secrets.enc")
+    with pytest.raises(ParityError, match="no file"):
+        secrets.read(tmp_path / ".secrets" / "secrets.enc")
+    assert secret_forms(tmp_path) == {"": "unreadable"}
