@@ -1,7 +1,7 @@
 """
 Read from answers how far the work is that they speak of.
 
-An answer tells states: the members `status`, `state` and `phase` of its objects. Where they stand is told without the places in lists, for the
+An answer tells states: the members `status`, `state` and `phase` of its objects, and those as `extraction_status`. Where they stand is told without the places in lists, for the
 order of a list proves nothing: `$.sources[*].indexJob.status`.
 """
 
@@ -12,6 +12,7 @@ from replay.content import Value, child, parse
 from replay.model import Exchange, Outcome, Response
 
 _STATES: Final = frozenset({"status", "state", "phase"})
+_ENDINGS: Final = ("_status", "Status")
 _RUNNING: Final = frozenset(
     {
         "pending", "running", "queued", "computing", "processing", "leased", "starting", "indexing", "syncing", "in_progress", "generating",
@@ -66,7 +67,7 @@ def _place(target: bytes) -> list[bytes]:
 def _told(answer: Response, *, deep: bool = True) -> Iterator[tuple[str, str]]:
     """Give where a state stands, and the state; not *deep*: only those of the answer itself."""
     body = answer.body or b""
-    if len(body) > _BODY_BYTES_MAX or not any(f'"{name}"'.encode() in body for name in _STATES):
+    if len(body) > _BODY_BYTES_MAX or not any(f'{name}"'.encode() in body for name in (*_STATES, *_ENDINGS)):
         return
     content = parse(body, answer.header(b"content-type"))
     if content.kind == "json":
@@ -80,7 +81,7 @@ def _states(value: Value, path: str, *, deep: bool) -> Iterator[tuple[str, str]]
     if not isinstance(value, dict):
         return
     for key, item in value.items():
-        if isinstance(item, str) and key in _STATES:
+        if isinstance(item, str) and (key in _STATES or key.endswith(_ENDINGS)):
             yield child(path, key), item.lower()
         elif deep and isinstance(item, dict | list):
             yield from _states(item, child(path, key), deep=deep)

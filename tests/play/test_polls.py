@@ -44,6 +44,7 @@ def test_an_answer_is_never_earlier_than_itself(body: Any) -> None:
         ({"job": {"state": "done"}}, {"job": {"state": "Queued"}}),
         ({"sources": [{"indexJob": {"status": "complete"}}]}, {"sources": [{"indexJob": {"status": "running"}}]}),
         ({"runs": [{"status": "failed"}, {"status": "completed"}]}, {"runs": [{"status": "completed"}, {"status": "running"}]}),
+        ({"id": "m", "extraction_status": "completed"}, {"id": "m", "extraction_status": "pending"}),
     ],
 )
 def test_running_here_and_done_there_is_early(recorded: Any, observed: Any) -> None:
