@@ -24,6 +24,7 @@ def whole_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return prepare(tmp_path_factory.mktemp("strikes"), KINDS)
 
 
+@pytest.mark.slow
 def test_a_killed_tool_takes_all_with_it_and_is_taken_up_again(bench: Bench) -> None:
     """After a SIGKILL of the tool nothing of it runs, what was on the disk is found, and `--resume` gives what an undisturbed replay gives."""
     strike = next(each for each in strikes(1, "1.0", kinds=("namespace",)) if each.name == "KILL of tool, namespace")

@@ -111,6 +111,7 @@ def put(value: Any, path: tuple[str | int, ...], odd: Any) -> Any:
     return copy
 
 
+@pytest.mark.slow
 def test_every_value_replaced_by_odd_ones(tmp_path: Path, own: dict[str, Any]) -> None:
     """Whatever stands in any place of a foreign entry or of ours, it is taken or refused, and a refusal names a place."""
     wholes: list[Any] = [{"log": {"version": "1.2", "entries": [FOREIGN]}}, own]
