@@ -1,8 +1,8 @@
 """
 Read from answers how far the work is that they speak of.
 
-An answer tells states: the members `status`, `state` and `phase` of its objects, and those as `extraction_status`. Where they stand is told without the places in lists, for the
-order of a list proves nothing: `$.sources[*].indexJob.status`.
+An answer tells states: the members `status`, `state` and `phase` of its objects, and those such as `extraction_status`. Where they stand is
+told without the places in lists, for the order of a list proves nothing: `$.sources[*].indexJob.status`.
 """
 
 from collections.abc import Iterator
