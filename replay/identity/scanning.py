@@ -32,6 +32,8 @@ _NUMBERS: Final = _classes("0", "a", " ")
 
 def may_hold(data: bytes) -> bool:
     """Tell whether ASCII or UTF-8 text may hold what `roles.find` finds: what this denies holds none, what it affirms may be anything."""
+    if not (b"19" in data or b"20" in data or _LONG_WORD in data.translate(_WORDS) or _is_marked(data)):
+        return False
     return bool(windows(data))
 
 
