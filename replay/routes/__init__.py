@@ -12,7 +12,7 @@ the domain `read` or `write` from its method, so that nothing falls out of the d
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
@@ -31,6 +31,8 @@ WRITES: Final = frozenset({"mutating", "side-effect", "rpc", "unknown"})
 """Replay classes that may change the daemon's state."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_PATHS_MAX: Final = 1024
+"""So many paths are remembered with their routes: most traffic asks the same ones again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,11 @@ def match(method: str, target: str) -> Route:
     Never raises: what no template covers comes back as `(static)` (a path with a file's ending, or one outside `/api`, read)
     or `(unknown)`.
     """
-    method = method.upper()
-    path = target.split("?", 1)[0].split("#", 1)[0]
+    return _match(method.upper(), target.split("?", 1)[0].split("#", 1)[0])
+
+
+@lru_cache(maxsize=_PATHS_MAX)
+def _match(method: str, path: str) -> Route:
     if "://" in path:
         path = "/" + path.split("://", 1)[1].partition("/")[2]
     path = _plainly(path)
