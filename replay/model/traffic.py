@@ -441,4 +441,7 @@ def is_stream(headers: tuple[Header, ...]) -> bool:
 
 def _first(headers: tuple[Header, ...], name: bytes) -> bytes | None:
     wanted = name.lower()
-    return next((value for key, value in headers if key.lower() == wanted), None)
+    for key, value in headers:
+        if key.lower() == wanted:
+            return value
+    return None

@@ -98,7 +98,10 @@ class AnswerReader:
 
     def header(self, name: bytes) -> bytes:
         """Give the first value of a header, named in lower case; empty where it is absent."""
-        return next((value for key, value in self.headers if key.lower() == name), b"")
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return b""
 
     @property
     def keeps_alive(self) -> bool:
