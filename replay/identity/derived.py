@@ -15,7 +15,6 @@ from replay.identity.bindings import Bindings
 from replay.model import Request
 
 _KEY: Final = re.compile(r"sig_sk_[0-9a-f]{12}(?=_)")
-_SPACE: Final = re.compile(r"\s+")
 _ASKS_FOR_TOKEN: Final = re.compile(rb"confirm_?[tT]oken")
 _TOKENS: Final = ("confirm_token", "confirmToken")
 _LISTS: Final = ("ids", "candidates")
@@ -31,22 +30,6 @@ def key_prefix(key: str) -> str | None:
     """Give the part of an API key by which it is listed, its first 19 characters; None for what is no key."""
     match = _KEY.match(key)
     return None if match is None else match.group()
-
-
-def obsidian_source(root: str) -> str:
-    """Give the id of an Obsidian vault's source, which hangs on the vault's absolute path."""
-    return f"obsidian:{_sha256(root)[:16]}"
-
-
-def aggregate_recall(agent: str, project: str | None, query: str, budget: str, memories: Iterable[str]) -> str:
-    """Give the key of an aggregated recall: over the question and the ids of the memories that it was made of."""
-    asked = _SPACE.sub(" ", query.strip()).lower()
-    return f"aggregate-recall:{_sha256('\0'.join((agent, project or '', asked, budget, *sorted(memories))))}"
-
-
-def chunk_group(agent: str, visibility: str, scope: str | None, idempotency_key: str) -> str:
-    """Give the id of the group that a long memory is kept in; it hangs on no id, so it is the same on both sides."""
-    return f"chunk-group:{_sha256('\0'.join((agent or 'default', visibility, '__NULL__' if scope is None else scope, idempotency_key)))[:32]}"
 
 
 def rederive(request: Request, exchange: int, bindings: Bindings) -> None:
