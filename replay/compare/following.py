@@ -45,6 +45,8 @@ _COUNTS: Final = frozenset({"count", "total", "updated", "deleted", "forgotten",
 _RANKING: Final = ("recall", "search", "similar", "/mcp", "session-start", "prompt")
 """What the templates of routes have that give the best few."""
 _TEXT_CHARS_MIN: Final = 12
+_ASKER: Final = re.compile(r"""(?i)\bsession_?(?:key|id)(?:"\s*:\s*"|=)[^"&]*""")
+"""A field or parameter of a request that says in whose session it is made."""
 _FAILED: Final = "isError"
 """How a tool's answer says that it failed."""
 
@@ -78,7 +80,9 @@ class Trail:
             things = _things(found, body) or asked
             reason = ""
             if item.witness is not Witness.INFIDELITY and not found.derived_from:
-                reason = self._reason(found, (*things, *(thing for thing in asked if thing not in things)))
+                # What a request's one thing has (a history's rows) is the thing's own; where it names several, each answers for itself.
+                owners = asked if len(asked) == 1 else ()
+                reason = self._reason(found, (*things, *(thing for thing in owners if thing not in things)))
                 if not reason:
                     first.append((things, found))
             told.append(replace(item, difference=replace(found, derived_from=reason)) if reason else item)
@@ -181,10 +185,14 @@ class Trail:
 
 
 def things_of(request: Request) -> tuple[str, ...]:
-    """Give the ids that a request names in its target and body, each once; not those in headers, which say who asks."""
+    """
+    Give the ids that a request names in its target and body, each once.
+
+    Not those that say who asks: in headers, and the session in which nearly every request is made. All of a session would hang on its first fault.
+    """
     target = unquote(request.target.decode("utf-8", "surrogateescape"), errors="surrogateescape")
     texts = (target, (request.body or b"").decode("utf-8", "surrogateescape"))
-    return tuple(dict.fromkeys(word for text in texts for word in _ids(text)))
+    return tuple(dict.fromkeys(word for text in texts for word in _ids(_ASKER.sub("", text))))
 
 
 def _ids(text: str) -> Iterator[str]:

@@ -138,3 +138,27 @@ def test_what_a_rule_accepts_excuses_nothing_elsewhere(documented: bool) -> None
     rules = load_rules(rule, "rules.toml") if documented else RuleSet()
     verdicts = [divergence.verdict for divergence in judge(run.findings, rules, NoiseModel(), TODAY).divergences]
     assert verdicts == ([Verdict.DOCUMENTED, Verdict.OPEN] if documented else [Verdict.OPEN, Verdict.DERIVED])
+
+
+@pytest.mark.parametrize("key", ["sessionKey", "session_id"])
+def test_nothing_hangs_on_the_session_in_which_it_was_asked(key: str) -> None:
+    """A write that fails says nothing of the rest of its session, though each request names that."""
+    run = Run()
+    run.ask("POST", "/api/memory/remember", (201, {"id": A}), (500, {"error": "x"}), {"content": "a", key: J})
+    later = run.ask("POST", "/api/memory/remember", (201, memory(B, type="fact")), (201, memory(B, type="note")), {"content": "b", key: J})
+    assert derived(later) == [""]
+    listed = run.ask("GET", f"/api/memories?{key}={J}", (200, {"memories": [], "mode": "all"}), (200, {"memories": [], "mode": "few"}))
+    assert derived(listed) == [""]
+
+
+def test_of_several_things_each_answers_for_itself() -> None:
+    """Where a request names a thing that is lost and another, what differs of the other stands for itself."""
+    run = Run()
+    run.ask("GET", f"/api/memory/{A}", (200, memory(A)), (404, {"error": "not found"}))
+    told = f"#1, where uuid {A} first differed (status)"
+    rows = [[{"id": one, "done": done} for one, done in zip((A, B), dones, strict=True)] for dones in ((True, True), (False, False))]
+    asked = run.ask("POST", "/api/memory/modify", (200, {"results": rows[0]}), (200, {"results": rows[1]}), {"ids": [A, B]})
+    assert derived(asked) == [told, ""]
+    history = f"/api/memory/{A}/history"
+    own = run.ask("GET", history, (200, {"history": [{"id": J, "event": "made"}]}), (200, {"history": [{"id": J, "event": "lost"}]}))
+    assert derived(own) == [told]
