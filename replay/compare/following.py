@@ -188,7 +188,7 @@ def things_of(request: Request) -> tuple[str, ...]:
     """
     Give the ids that a request names in its target and body, each once.
 
-    Not those that say who asks: in headers, and the session in which nearly every request is made. All of a session would hang on its first fault.
+    Not those that say who asks: in headers, and the session in which nearly every request is made, or all of it would hang on its first fault.
     """
     target = unquote(request.target.decode("utf-8", "surrogateescape"), errors="surrogateescape")
     texts = (target, (request.body or b"").decode("utf-8", "surrogateescape"))
