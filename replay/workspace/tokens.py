@@ -79,13 +79,6 @@ def sign(secret: bytes, payload: str) -> str:
     return f"{payload}.{_encode(_sign(secret, payload))}"
 
 
-def sign_again(secret: bytes, token: str) -> str | None:
-    """Give *token* with its payload as it is, byte by byte, and a signature by *secret*; None where it is no token."""
-    if claims(token) is None:
-        return None
-    return sign(secret, token.partition(".")[0])
-
-
 def verify(secret: bytes, token: str, *, now_s: float | None) -> dict[str, Any] | None:
     """
     Give the claims of a token that *secret* signed; None where it is malformed, signed otherwise, or ended by *now_s*.
