@@ -109,9 +109,9 @@ class Server:
         for placeholder, secret in self._shown:
             body = body.replace(secret, placeholder)
         ask = read_ask(incoming.method, incoming.target, body)
+        given = self._answers.answer(ask)
         self.busy += 1
         left = True
-        given = self._answers.answer(ask)
         try:
             if given.status:
                 await _write(writer, self._revealed(given), is_head=incoming.method == b"HEAD", keeps=incoming.keeps)

@@ -48,7 +48,7 @@ def read_reply(shape: Shape, kind: Kind, body: bytes, *, stream: bool) -> Reply 
         if not isinstance(told, dict):
             return None
         if kind is Kind.TEXT:
-            return _said(shape, told)
+            return _joined([_said(shape, told)])
         return _listed(kind, told)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None

@@ -54,6 +54,15 @@ def test_errors_are_given_as_recorded(lane: Any) -> None:
     assert (gone.status, gone.whole, gone.broken) == (0, False, True)
 
 
+def test_a_recorded_answer_without_a_text_is_a_miss_in_another_form(lane: Any) -> None:
+    """What holds null where a text belongs is given as it was to who asks as then, and can't be given otherwise."""
+    for body in ({"response": None, "done": True}, {"response": ["x"], "done": True}):
+        lane.add("/api/generate", {"model": "small", "prompt": f"Look at {ID}.", "stream": False}, body)
+    assert lane.ask(f"Look at {ID}.").status == 200
+    streamed = [lane.answer("/api/generate", {"model": "small", "prompt": f"Look at {name}.", "stream": True}) for name in (ID, NEW_ID)]
+    assert [(each.tier, each.status) for each in streamed] == [("miss", 503)] * 2
+
+
 def test_other_parameters_are_no_other_question(lane: Any, said: Any) -> None:
     """A daemon that allows more tokens asks the same; with the recorded parameters it gets what was recorded with them."""
     lane.said("x", "short", options={"num_predict": 10})
