@@ -47,6 +47,8 @@ _RANKING: Final = ("recall", "search", "similar", "/mcp", "session-start", "prom
 _TEXT_CHARS_MIN: Final = 12
 _ASKER: Final = re.compile(r"""(?i)\bsession_?(?:key|id)(?:"\s*:\s*"|=)[^"&]*""")
 """A field or parameter of a request that says in whose session it is made."""
+_SHARED: Final = re.compile(r"(?i)session|project|path|cwd|agent|harness|source|type|key|tags")
+"""Members whose texts many writes have in common."""
 _FAILED: Final = "isError"
 """How a tool's answer says that it failed."""
 
@@ -62,7 +64,7 @@ class Trail:
     parts_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Id → all ids that its write gave at once."""
     sent: dict[str, str] = field(default_factory=dict)
-    """Text that a write sent which then gave a wrong id, and where."""
+    """What a write said which then gave a wrong id, and where."""
     partly: dict[str, str] = field(default_factory=dict)
     """Thing → where a value of it first differed, in words."""
     parts: dict[tuple[str, str, str], str] = field(default_factory=dict)
@@ -96,7 +98,8 @@ class Trail:
                 if found.kind == "identity" and route.replay_class in WRITES:
                     content = parse(exchange.request.body or b"", exchange.request.header(b"content-type"))
                     reason = _told(exchange.id, str(found.recorded), found)
-                    self.sent |= dict.fromkeys(_texts(content.value), reason) if content.kind == "json" else {}  # type: ignore[arg-type]  # by kind
+                    said = _said(content.value) if content.kind == "json" else ""  # type: ignore[arg-type]  # by kind
+                    self.sent |= {said: reason} if said else {}
             elif undone:
                 self._taint((*asked, *_owner(body)), exchange.id, found)
         moved = {thing for things, _ in first for thing in things[:1]} | {thing for item in told for thing in _things(item.difference, body)[:1]}
@@ -313,6 +316,12 @@ def _changes(found: Difference) -> tuple[str, ...]:
 def _texts(value: Value) -> Iterator[str]:
     """Give the texts in a value that are long enough to tell it from others."""
     return (leaf for _, leaf in walk(value) if isinstance(leaf, str) and len(leaf) >= _TEXT_CHARS_MIN and classify(leaf) is None)
+
+
+def _said(value: Value) -> str:
+    """Give the longest text of a write, by which what was made of it is known; not one that others have, too, such as a project's path."""
+    own = (leaf for path, leaf in walk(value) if isinstance(leaf, str) and not _SHARED.search(_last(path)))
+    return max((text for leaf in own for text in _texts(leaf)), key=len, default="")
 
 
 def _is_id(text: str) -> bool:

@@ -30,7 +30,8 @@ class Run:
         self.trail = Trail()
         self.findings: list[Finding] = []
         self._number = 0
-        self._side = Side(Bindings())
+        self.bindings = Bindings()
+        self._side = Side(self.bindings)
 
     def ask(self, method: str, target: str, recorded: Told, observed: Told, body: Any = None) -> list[Finding]:
         """Compare one exchange."""
@@ -162,3 +163,16 @@ def test_of_several_things_each_answers_for_itself() -> None:
     history = f"/api/memory/{A}/history"
     own = run.ask("GET", history, (200, {"history": [{"id": J, "event": "made"}]}), (200, {"history": [{"id": J, "event": "lost"}]}))
     assert derived(own) == [told]
+
+
+def test_what_a_write_made_is_known_by_what_it_said() -> None:
+    """Where a write gave another id than its own, the item that holds its words follows; one that shares no more than a project does not."""
+    run = Run()
+    other, project = f"4{A[1:]}", "/srv/projects/helios"
+    run.bindings.bind("uuid", A, A, 0, "$.id")
+    body = {"content": "The tea is green and hot.", "project": project, "sourceType": "conversation"}
+    assert derived(run.ask("POST", "/api/memory/remember", (201, {"id": A}), (201, {"id": B}), body)) == [""]
+    told = f"#1, where uuid {A} first differed ($.id)"
+    for content, reason in (("The tea is green and hot.", told), ("What nobody ever wrote.", "")):
+        extra = [memory(other, content=content, project=project, sourceType="conversation")]
+        assert derived(run.ask("GET", "/api/memories", (200, {"memories": []}), (200, {"memories": extra}))) == [reason]
