@@ -11,6 +11,7 @@ itself is killed, the folder stays until the next replay: `signet-parity-*` wher
 
 import hashlib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -48,6 +49,7 @@ from replay.routes import REPLAY_CLASSES, by_name
 type Progress = Callable[[str, int, int], None]
 
 _INCOMPLETE: Final = 2
+_KNOWN_BYTES_MAX: Final = 1024 * 1024
 _UNORDERED: Final = frozenset(
     {
         "archive",
@@ -214,7 +216,11 @@ def known_lines(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        return tuple(line for line in path.read_text("utf-8").splitlines() if line)
+        with path.open("rb") as file:
+            known = file.read(_KNOWN_BYTES_MAX + 1)
+        if len(known) > _KNOWN_BYTES_MAX:
+            raise UsageError(f"{path}: more than {_KNOWN_BYTES_MAX} bytes are no list of known secrets; name another file")
+        return tuple(line for line in known.decode().splitlines() if line)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the known secrets can't be read ({error})") from error
 
@@ -230,8 +236,12 @@ def _check(order: Order) -> None:
         raise UsageError("name either a --daemon to start in a cell, or the --target URL of one that is running")
     if (order.control_daemon is None) != (order.control_observed is None):
         raise UsageError("two cells at once need both --control-daemon and --control-observed")
-    if order.control_observed is not None and (order.target is not None or order.control_observed.absolute() == order.observed.absolute()):
+    if order.control_observed is not None and (order.target is not None or order.control_observed.resolve() == order.observed.resolve()):
         raise UsageError("two cells at once are of two daemons that are started, with an archive each: give --daemon, and another place")
+    inside = order.archive.resolve()
+    for place in filter(None, (order.observed, order.control_observed)):
+        if inside in place.resolve().parents:
+            raise UsageError(f"{place}: lies in the recording itself, which nothing is added to; name another place")
     if order.cell not in {"auto", "namespace", "mapped"}:
         raise UsageError(f"--cell {order.cell}: must be auto, namespace or mapped")
     if order.provider not in {"recorded", "companion"}:
@@ -246,7 +256,7 @@ def _check(order: Order) -> None:
 def _pace(text: str) -> str | float:
     if text in {"asap", "recorded"}:
         return text
-    if re.fullmatch(r"\d+(\.\d+)?", text) and float(text) > 0:
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and 0 < float(text) < math.inf:
         return float(text)
     raise UsageError(f"--pace {text}: must be asap, recorded, or a factor above 0")
 

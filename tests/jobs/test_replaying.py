@@ -7,7 +7,7 @@ import pytest
 
 from replay.archive import ArchiveWriter, Keyring, make_key
 from replay.jobs.outbox import bring_out
-from replay.jobs.replaying import Order, replay_archive
+from replay.jobs.replaying import Order, known_lines, replay_archive
 from replay.model import Connection, DaemonError, Ended, EndReason, Opened, Request, Response, UsageError
 
 KEY = make_key()
@@ -45,3 +45,29 @@ def test_what_is_left_of_a_replay_that_failed(recipients: tuple[bytes, ...], tmp
     left = list((tmp_path / "tmp").iterdir())
     assert len(left) == (0 if recipients else 1)
     assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in left)
+
+
+def test_nothing_is_added_to_the_recording(tmp_path: Path) -> None:
+    """An observed archive inside the recording's own folder is refused, also by a way round, and so is the same place twice."""
+    (tmp_path / "a.parity").mkdir()
+    for place in (tmp_path / "a.parity" / "o.parity", tmp_path / "b" / ".." / "a.parity" / "deep" / "o.parity"):
+        with pytest.raises(UsageError, match="lies in the recording itself"):
+            replay_archive(Order(tmp_path / "a.parity", place, daemon="demo-js"), lambda *_: None)
+    round_about = tmp_path / "b" / ".." / "o.parity"
+    order = Order(tmp_path / "a.parity", tmp_path / "o.parity", daemon="demo-js", control_daemon="demo-js", control_observed=round_about)
+    with pytest.raises(UsageError, match="another place"):
+        replay_archive(order, lambda *_: None)
+    assert list((tmp_path / "a.parity").iterdir()) == []
+
+
+@pytest.mark.parametrize("pace", ["1" + "0" * 400, "0." + "0" * 400 + "1", "\u0663"])
+def test_a_pace_is_a_number_of_this_world(pace: str, tmp_path: Path) -> None:
+    """A factor beyond what can be counted, on either side, is refused before anything starts."""
+    with pytest.raises(UsageError, match="must be asap, recorded, or a factor"):
+        replay_archive(Order(tmp_path / "a.parity", tmp_path / "o.parity", daemon="demo-js", pace=pace), lambda *_: None)
+
+
+def test_known_secrets_have_a_bound() -> None:
+    """A file without end is no list of secrets."""
+    with pytest.raises(UsageError, match="no list of known secrets"):
+        known_lines(Path("/dev/zero"))
