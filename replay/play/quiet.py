@@ -7,6 +7,7 @@ Each worker has a query that counts what it has left. A wait ends when every cou
 another's beginning. A worker whose count does not move for the length of its bound is stuck: that is said once, and from then on the count at
 which it stuck counts as down. For what held it may be over one day (a pipeline that was paused), it is given a sixth of its bound for these
 rows the next time, then half of that, and soon nothing; for rows that come later half its bound, then half of that, until it moves again.
+One that moves all the time and never gets down is given six bounds, the next time half of that, and so on, until it was down once.
 
 Where the recording paused without a write before it, the tables are still looked at: a read may queue work, too. And a worker that does not
 move is given no more time than the recording had, or a third of its bound where that is longer.
@@ -112,6 +113,8 @@ class Quiet:
         """How many times a worker was stuck since it was last seen to move."""
         self._tried: Counter[str] = Counter()
         """How many times it was given a little more time for the rows at which it stuck."""
+        self._overran: Counter[str] = Counter()
+        """How many waits it moved through, without getting down, since it last did."""
         self._unreadable: set[str] = set()
         self._begun: bytes | None = None
         self.stuck: list[Wait] = []
@@ -189,6 +192,8 @@ class Quiet:
 
     def _is_waited_for(self, worker: str, count: int, draining: _Draining, now: float) -> bool:
         whole_s, stuck_at = self._bounds_s[worker], self._down_at.get(worker, 0)
+        if count == 0:
+            self._overran[worker] = 0
         if count < stuck_at:  # what was stuck has moved
             del self._down_at[worker]
             stuck_at = self._stuck[worker] = self._tried[worker] = 0
@@ -207,9 +212,10 @@ class Quiet:
         before = self._stuck[worker]
         bound_s = min(max(whole_s / 2**before, _BOUND_S_MIN), max(draining.had_s, whole_s * _BOUND_SHARE_MIN), again_s if known else whole_s)
         idle_s, whole_wait_s = now - state.moved_at, now - draining.started
-        if idle_s < bound_s and whole_wait_s < _BOUNDS_MAX * whole_s:
+        if idle_s < bound_s and whole_wait_s < _BOUNDS_MAX * whole_s / 2 ** self._overran[worker]:
             return True
         self._down_at[worker] = count
+        self._overran[worker] += idle_s < bound_s
         self._stuck[worker] += idle_s >= bound_s and not known
         self._tried[worker] = self._tried[worker] + 1 if known else 0
         state.outcome = "given up before" if before or known else "bound met"

@@ -478,3 +478,24 @@ def test_what_is_no_file_is_not_opened(world: World) -> None:
     assert set(looks.look().unreadable) == {"extract"}
     assert looks.number(world.database, "SELECT 1", {}) is None
     looks.close()
+
+
+def test_a_table_that_only_grows_is_waited_for_less_each_time(world: World) -> None:
+    """A worker that moves all the time and never gets down costs six bounds once, half of that the next time, until it was down."""
+    quiet = world.quiet("extract")
+    slept: list[float] = []
+    for place in range(4):
+        for tick in range(400):
+            world.at(0.1 * tick, "INSERT INTO jobs VALUES ('extract', 'pending')")
+        before = world.slept_s
+        world.run(quiet.before(_step(settles=True, at=200.0 + 100.0 * place), place + 1))
+        slept.append(world.slept_s - before)
+        world.events.clear()
+    assert slept == pytest.approx([30.0, 15.0, 7.5, 3.75], abs=0.6)
+    world.do("DELETE FROM jobs")
+    world.run(quiet.before(_step(settles=True, at=700.0), 9))
+    for tick in range(400):
+        world.at(0.1 * tick, "INSERT INTO jobs VALUES ('extract', 'pending')")
+    before = world.slept_s
+    world.run(quiet.before(_step(settles=True, at=800.0), 10))
+    assert world.slept_s - before == pytest.approx(30.0, abs=0.6)
