@@ -207,6 +207,7 @@ class Conversation:
         self._observation.forget()
         self._body.clear()
         self.ended, self.end, self._trouble = False, EndReason.COMPLETE, ""
+        self.released = False
 
     def write(self, *, server: str) -> None:
         """Write the end of the exchange to the observed archive."""
@@ -312,6 +313,8 @@ class Conversation:
                 self._read_events(data)
 
     def _read_events(self, data: bytes) -> None:
+        if self._events >= len(self._recorded_events):
+            return  # nothing is left to learn from, and a daemon may send events for ever
         searched = max(0, len(self._rest) - 3)
         self._rest += data
         ends = [match.end() for match in _BLANK_LINE.finditer(self._rest, searched)]
