@@ -11,7 +11,7 @@ the request names. The first difference about a thing stands for itself and is r
 - where it *lacked* in a list, or was more: then it is not found elsewhere either. A search that lacks it says nothing: it ranks; or
 - where *one value* of it was other: then the same value under the same key follows, or a number that is off by as much; or
 - where it stands elsewhere in a list because of that: an order that is the same once the things that differ are left out; or
-- where its write gave another id than its own: then an item that only this daemon has, and that holds what the write sent, follows.
+- where its write gave another id than its own: then an item that only this daemon has, and that holds what the write said, follows.
 
 How an answer is written (formats, types, keys, headers) never follows from a thing's state, and nothing follows from another thing than the
 one it is about. A difference that hangs on another one is told with its thing and the exchange where that first differed; the judge lets it
@@ -28,7 +28,7 @@ from urllib.parse import unquote
 from replay.compare.blinding import blind
 from replay.compare.difference import Difference
 from replay.compare.witness import Heard
-from replay.content import Number, Value, embedded, parse, walk
+from replay.content import Number, Value, dump, embedded, parse, walk
 from replay.identity import ID_KINDS, classify, find
 from replay.model import Absent, Exchange, Request, Response, Witness
 from replay.routes import WRITES, Route, route_of
@@ -45,8 +45,8 @@ _COUNTS: Final = frozenset({"count", "total", "updated", "deleted", "forgotten",
 _RANKING: Final = ("recall", "search", "similar", "/mcp", "session-start", "prompt")
 """What the templates of routes have that give the best few."""
 _TEXT_CHARS_MIN: Final = 12
-_ASKER: Final = re.compile(r"""(?i)\bsession_?(?:key|id)(?:"\s*:\s*"|=)[^"&]*""")
-"""A field or parameter of a request that says in whose session it is made."""
+_ASKER: Final = re.compile(r"""(?i)\b(?:session|agent|project|user)_?(?:key|id)?(?:"\s*:\s*"|=)[^"&]*""")
+"""A field or parameter of a request that says who asks, and in which session."""
 _SHARED: Final = re.compile(r"(?i)session|project|path|cwd|agent|harness|source|type|key|tags")
 """Members whose texts many writes have in common."""
 _FAILED: Final = "isError"
@@ -94,7 +94,8 @@ class Trail:
                 # what a thing's own list lacks (its history, its chunks) is lacking of the thing
                 if found.kind == "missing-item" and len(asked) == 1:
                     self._taint(asked, exchange.id, found)
-                self._remember(found, things[:1], exchange.id, ranked=any(word in route.template for word in _RANKING))
+                ranked, writes = any(word in route.template for word in _RANKING), route.replay_class in WRITES
+                self._remember(found, things[:1], exchange.id, ranked=ranked, writes=writes)
                 if found.kind == "identity" and route.replay_class in WRITES:
                     content = parse(exchange.request.body or b"", exchange.request.header(b"content-type"))
                     reason = _told(exchange.id, str(found.recorded), found)
@@ -163,7 +164,7 @@ class Trail:
         """Whether a key is lacking because a tool speaks of a thing that is not there."""
         return ".<json>" in found.path and any(thing in self.whole or thing in self.lacking for thing in things)
 
-    def _remember(self, found: Difference, things: tuple[str, ...], number: int, *, ranked: bool) -> None:
+    def _remember(self, found: Difference, things: tuple[str, ...], number: int, *, ranked: bool, writes: bool) -> None:
         key, own = _key(found), _thing_in_key(found)
         if own is not None:
             self._taint((own,), number, found)
@@ -173,7 +174,7 @@ class Trail:
             for thing in () if ranked else things:
                 for part in self.parts_of.get(thing, (thing,)):
                     self.lacking.setdefault(part, _told(number, thing, found))
-        elif key.lower() in _VERSIONS | _COUNTS or key == _FAILED:
+        elif key.lower() in _VERSIONS or key == _FAILED or (writes and key.lower() in _COUNTS):  # a listing's count tells nothing of one thing
             self._taint(things, number, found)
         elif found.kind == "value":
             for thing in things:
@@ -191,7 +192,7 @@ def things_of(request: Request) -> tuple[str, ...]:
     """
     Give the ids that a request names in its target and body, each once.
 
-    Not those that say who asks: in headers, and the session in which nearly every request is made, or all of it would hang on its first fault.
+    Not those that say who asks: in headers, and the session, agent and project of nearly every request, or all would hang on the first fault.
     """
     target = unquote(request.target.decode("utf-8", "surrogateescape"), errors="surrogateescape")
     texts = (target, (request.body or b"").decode("utf-8", "surrogateescape"))
@@ -307,7 +308,10 @@ def _changes(found: Difference) -> tuple[str, ...]:
     """Spell how a value changed: by what it was and is, and for a number by how much."""
     if isinstance(found.recorded, Absent) or isinstance(found.observed, Absent):
         return ()
-    changes = [f"{blind(found.recorded)} → {blind(found.observed)}"]
+    spelt = [blind(found.recorded), blind(found.observed)]
+    if spelt[0] == spelt[1]:  # two times, two ids: only the very same change is the same
+        spelt = [dump(found.recorded), dump(found.observed)]
+    changes = [" → ".join(spelt)]
     if isinstance(found.recorded, Number) and isinstance(found.observed, Number) and found.recorded.integral and found.observed.integral:
         changes.append(f"by {found.observed.value - found.recorded.value}")
     return tuple(changes)

@@ -109,6 +109,23 @@ def test_one_value_is_one_value() -> None:
     assert derived(run.ask("GET", "/api/memories", (200, [memory(A, who="ann")]), (200, [memory(A, who="bob")]))) == [""]
 
 
+def test_another_time_in_its_place_is_another_change() -> None:
+    """Two times are no same change because both are times: where a thing's date is wrong in another way, it stands for itself."""
+    run = Run()
+    first, second, third = ("2001-02-03", "2002-02-03", "2003-02-03")
+    run.ask("GET", f"/api/memory/{A}", (200, memory(A, due=first)), (200, memory(A, due=second)))
+    told = f"#1, where uuid {A} first differed ($.due)"
+    assert derived(run.ask("GET", "/api/memories", (200, [memory(A, due=first)]), (200, [memory(A, due=second)]))) == [told]
+    assert derived(run.ask("GET", "/api/memories", (200, [memory(A, due=first)]), (200, [memory(A, due=third)]))) == [""]
+
+
+def test_the_count_of_a_listing_tells_nothing_of_one_thing() -> None:
+    """Where a listing about a thing counts otherwise, the thing's own values still stand for themselves."""
+    run = Run()
+    run.ask("GET", f"/memory/similar?id={A}", (200, {"total": 3}), (200, {"total": 2}))
+    assert derived(run.ask("GET", f"/api/memory/{A}", (200, memory(A, content="tea")), (200, memory(A, content="milk")))) == [""]
+
+
 def test_a_search_that_lacks_a_thing_says_nothing() -> None:
     """A search gives the best few, so a thing that it lacks is not lost: what differs of it later stands for itself."""
     run = Run()
@@ -141,9 +158,9 @@ def test_what_a_rule_accepts_excuses_nothing_elsewhere(documented: bool) -> None
     assert verdicts == ([Verdict.DOCUMENTED, Verdict.OPEN] if documented else [Verdict.OPEN, Verdict.DERIVED])
 
 
-@pytest.mark.parametrize("key", ["sessionKey", "session_id"])
-def test_nothing_hangs_on_the_session_in_which_it_was_asked(key: str) -> None:
-    """A write that fails says nothing of the rest of its session, though each request names that."""
+@pytest.mark.parametrize("key", ["sessionKey", "session_id", "agentId", "project"])
+def test_nothing_hangs_on_who_asked(key: str) -> None:
+    """A write that fails says nothing of the rest of its session, agent or project, though each request names them."""
     run = Run()
     run.ask("POST", "/api/memory/remember", (201, {"id": A}), (500, {"error": "x"}), {"content": "a", key: J})
     later = run.ask("POST", "/api/memory/remember", (201, memory(B, type="fact")), (201, memory(B, type="note")), {"content": "b", key: J})
