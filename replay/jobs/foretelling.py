@@ -1,13 +1,13 @@
 """What a replay starts from, and what can be said of it before it starts: the state, what one exchange depends on, the dry run."""
 
 import json
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Final
 
 from replay.archive import Archive, Limits, extract
 from replay.jobs.estimating import forecast
+from replay.jobs.scratch import open_scratch
 from replay.jobs.stretching import find_remembered
 from replay.model import UsageError
 from replay.plan import Births, Stretch, depend, find_loopbacks, keys_of, known_before, lasting_ids, plan
@@ -89,8 +89,8 @@ def foretell(
     notes: list[str] = []
     lost: frozenset[str] = frozenset()
     if stretch.after or stretch.until is not None:
-        with tempfile.TemporaryDirectory(prefix="signet-parity-") as folder:
-            root = lay_out(recorded, state, stretch, Path(folder))[0] if stretch.after else Path(folder)
+        with open_scratch(None, private=True) as scratch:
+            root = lay_out(recorded, state, stretch, scratch.path)[0] if stretch.after else scratch.path
             remembered = find_remembered(recorded, stretch, root)
             lost = frozenset(remembered.lost)
             notes += remembered.lines()
