@@ -35,6 +35,10 @@ LEFT: Final = frozenset({EndReason.CLIENT_LEFT, EndReason.PROXY_STOPPED, EndReas
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 _EVENTS: Final = b"text/event-stream"
+_EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A longer one is not read while its stream runs."""
+_LEARNED_BYTES_MAX: Final = 32 * 1024 * 1024
+"""From a longer answer nothing is learned: a daemon that floods must not hold up the replay."""
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -195,6 +199,9 @@ class Conversation:
             self.outcome = NoResponse(self._trouble or "left, as the recorded client did")
             return
         self.outcome = self._response()
+        if len(self.outcome.body or b"") > _LEARNED_BYTES_MAX:
+            self.notes.append(f"longer than {_LEARNED_BYTES_MAX} bytes: no ids were learned from it")
+            return
         said = len(self._bindings.contradictions)
         self.new.extend(self._learning.whole(self.step.exchange, self.outcome, dull=self.step.dull))
         if len(self._bindings.contradictions) > said:
@@ -319,6 +326,8 @@ class Conversation:
         self._rest += data
         ends = [match.end() for match in _BLANK_LINE.finditer(self._rest, searched)]
         if not ends:
+            if len(self._rest) > _EVENT_BYTES_MAX:
+                self._rest, self._has_events = b"", False
             return
         text, self._rest = self._rest[: ends[-1]].decode("utf-8", "replace"), self._rest[ends[-1] :]
         for event in read_events(text)[0]:

@@ -8,6 +8,7 @@ that costs much is made less often: the daemon shall not feel that it is watched
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -79,14 +80,18 @@ class Sampler:
                 asked = self._asked.get(timeout=pause_s)
             except Empty:
                 before = self.looking_s
-                self._look()
+                with suppress(Exception):  # whoever asks next meets it, and is told
+                    self._look()
                 pause_s = max(self._every_s, (self.looking_s - before) / _SHARE_MAX)
                 continue
             if asked is None:
                 self._looks.close()
                 return
             question, answer = asked
-            self._tell(_answer, answer, question())
+            try:
+                self._tell(_answer, answer, question())
+            except Exception as error:  # noqa: BLE001  # a bug must end the replay, not have it wait for ever
+                self._tell(_fail, answer, error)
 
     def _look(self) -> Left:
         started = self._clock()
@@ -100,6 +105,11 @@ class Sampler:
     def _tell(self, callback: Callable[..., None], *values: object) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(callback, *values)
+
+
+def _fail(answer: "asyncio.Future[object]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 def _answer(answer: "asyncio.Future[object]", value: object) -> None:

@@ -599,3 +599,34 @@ def test_an_answer_given_before_the_request_was_read_is_seen(bench: Any) -> None
         assert [getattr(each.outcome, "status", each.outcome) for each in observed.exchanges()] == [413] * 12
 
     asyncio.run(run())
+
+
+def test_a_flood_on_a_stream_holds_nobody_up(bench: Any) -> None:
+    """What is longer than any answer that ids are learned from, and an event that does not end, are observed and said, and cost little."""
+    tape = bench.tape()
+    tape.open(1, "GET", "/api/memory/stream")
+    tape.head(1)
+    tape.chunk(1, b"data: {}\n\n")
+    tape.end(1, bench.response({}))
+    tape.ask(2, "GET", "/behind", {})
+
+    async def run() -> None:
+        async def answer(asked: Any, writer: asyncio.StreamWriter) -> None:
+            if asked.target == "/behind":
+                writer.write(bench.spell({}))
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            for _ in range(40):
+                writer.write(b"x" * 1_048_576)
+                await writer.drain()
+            writer.close()
+
+        async with bench.running(answer) as daemon:
+            played, observed = await bench.play(tape, daemon.port, allow=frozenset({"all"}))
+        assert played.complete
+        flood, behind = observed.exchanges()
+        assert flood.outcome.body == b"x" * 40 * 1_048_576
+        assert "no ids were learned from it" in flood.note
+        assert behind.outcome.status == 200
+
+    asyncio.run(run())

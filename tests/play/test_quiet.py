@@ -499,3 +499,21 @@ def test_a_table_that_only_grows_is_waited_for_less_each_time(world: World) -> N
     before = world.slept_s
     world.run(quiet.before(_step(settles=True, at=800.0), 10))
     assert world.slept_s - before == pytest.approx(30.0, abs=0.6)
+
+
+def test_a_bug_in_looking_is_told_to_whoever_asks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw ends the replay; it must not leave it waiting for a thread that is gone."""
+
+    async def run() -> None:
+        looks = Looks(world.drained("extract"))
+        sampler = Sampler(looks, lambda _at, _left: None, asyncio.get_running_loop().time, every_s=0.001)
+        monkeypatch.setattr(looks, "look", lambda: [][0])
+        sampler.start()
+        try:
+            for _ in range(3):
+                with pytest.raises(IndexError):
+                    await sampler.look()
+        finally:
+            await sampler.stop()
+
+    asyncio.run(run())
