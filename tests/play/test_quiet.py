@@ -507,7 +507,7 @@ def test_a_bug_in_looking_is_told_to_whoever_asks(world: World, monkeypatch: pyt
     async def run() -> None:
         looks = Looks(world.drained("extract"))
         sampler = Sampler(looks, lambda _at, _left: None, asyncio.get_running_loop().time, every_s=0.001)
-        monkeypatch.setattr(looks, "look", lambda: [][0])
+        monkeypatch.setattr(looks, "look", [].pop)
         sampler.start()
         try:
             for _ in range(3):
