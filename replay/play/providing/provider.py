@@ -73,11 +73,6 @@ class Provider:
         """What was asked so far, by lane, stage and tier (`log.PREFIX`)."""
         return self._log.counts
 
-    @property
-    def bytes_a_call(self) -> Mapping[str, float]:
-        """How much memory a recorded call of each lane takes."""
-        return {name: store.bytes_a_call for name, store in self._stores.items()}
-
     def attach(self, observed: Observed) -> None:
         """Write what is asked into an observed archive, also what was asked before."""
         self._log.attach(observed)

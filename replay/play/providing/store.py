@@ -87,16 +87,9 @@ class Store:
         self._next: dict[bytes, int] = {}
         self._by_stage: dict[str, list[int]] = {}
         self._shared: dict[object, object] = {}
-        self.held_bytes = 0
-        """What the packed texts and bodies take."""
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries if entry.item is None)
-
-    @property
-    def bytes_a_call(self) -> float:
-        """How much memory a recorded call takes: what is packed, and about 1,300 (measured) for its keys and its place."""
-        return 1300 + self.held_bytes / max(1, len(self))
 
     def fill(self, exchanges: Iterable[Exchange], *, in_part: bool = True) -> "Store":
         """Take a lane's exchanges, in recorded order, those of the part that is replayed first; gives itself."""
@@ -216,7 +209,6 @@ class Store:
         digest = hashlib.blake2b(packed, digest_size=16).digest()
         if digest not in self._shared:
             self._shared[digest] = packed
-            self.held_bytes += len(packed)
         return self._shared[digest]  # type: ignore[return-value]  # what a digest leads to is bytes
 
     def _once[T](self, value: T) -> T:
