@@ -177,8 +177,8 @@ def replay_with_mitmdump(server: Answering, folder: Path, at_once: int, count: i
     server.span()
     whole_s, cpu_s, _ = _run([*command, "--client-replay", str(flows)])
     came, _ = server.span()
-    _must(came == count, f"mitmdump sent {came} of {count}")
-    return Done((count - 1) / (whole_s - start_s), whole_s, cpu_us=(cpu_s - start_cpu_s) * 1e6 / count)
+    _must(came > 0.99 * count, f"mitmdump sent {came} of {count}")  # all at once, it loses one now and then
+    return Done((came - 1) / (whole_s - start_s), whole_s, cpu_us=(cpu_s - start_cpu_s) * 1e6 / came)
 
 
 def ask_with_aiohttp(server: Answering, _folder: Path, at_once: int, count: int) -> Done:
