@@ -52,7 +52,10 @@ FAULTS: Final[dict[str, Fault]] = {
     "reordered-recall": Fault("recall gives the worst match first", "read", _SEMANTIC, "POST /api/memory/recall"),
     "late-answer": Fault("the list of secrets comes 300 ms late", "secrets", DifferenceClass.TIMING, "GET /api/secrets"),
     "stream-cut-early": Fault("a task's stream lacks its last event", "pipeline-workers", _STRUCTURAL, "GET /api/tasks/:id/stream"),
-    "wrong-id-returned": Fault("a new document is announced under an id that it does not have", "read", _STRUCTURAL, "GET /api/documents/:id"),
+    # Its job names the right id, and so shows it first; that the document is not found then follows.
+    "wrong-id-returned": Fault(
+        "a new document is announced under an id that it does not have", "pipeline-workers", _STRUCTURAL, "GET /api/memory/jobs/:id"
+    ),
     "foreign-id": Fault("changing a memory answers with the id of another", "write", _STRUCTURAL, "PATCH /api/memory/:id"),
     "flipped-flag": Fault("remembering says that the memory was embedded", "write", _SEMANTIC, "POST /api/memory/remember"),
     "swapped-memories": Fault("in the list two memories have each other's content", "read", _SEMANTIC, "GET /api/memories"),
