@@ -165,6 +165,54 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What a person reads once: clusters of several places that one habit, or one fault, of the candidate explains."""
+
+    id: str
+    """Lasts from night to night, such as `k-7f3a90b1`."""
+    name: str
+    """A known quirk's bare name, or where and how it differs, in words that do not change from night to night."""
+    title: str
+    """One sentence for people."""
+    difference: DifferenceClass
+    """The gravest of its clusters."""
+    verdict: Verdict
+    clusters: tuple[str, ...]
+    """Their ids; the first is the representative: the smallest."""
+    places: int
+    """How many places (route and path) it touches."""
+    count: int
+    """How many subjects (exchanges, rows, …) it touches."""
+    routes: tuple[str, ...]
+    domains: tuple[str, ...]
+    usual: str = ""
+    """What usually causes it, and the usual mending; empty where that is not known."""
+    derived: int = 0
+    """How many derived divergences follow from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTiming:
+    """How long both daemons took on one route, pair by pair."""
+
+    route: str
+    pairs: int
+    """How many pairs were timed."""
+    recorded_ms: tuple[float, float, float]
+    """p50, p95, p99."""
+    observed_ms: tuple[float, float, float]
+    control_ms: tuple[float, float, float] | None
+    """Of the control of the same run; None where there was none."""
+    ratio: float | None = None
+    """The middle of observed over control, pair by pair."""
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    """The bounds of its interval."""
+    outcome: str = ""
+    """`faster`, `alike`, `slower`, `late` (over the limits: a divergence), or `not enough evidence`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A signed exception: what people accept."""
 

@@ -7,7 +7,8 @@ A run is a directory (mode 0700, files 0600), all text, one JSON value a line wh
     pairs.jsonl        what became of each planned exchange (`Pair`)
     findings.jsonl     the facts (`Finding`), so that `judge RUN` needs no new comparison
     divergences.jsonl  the judged facts (`Divergence`, by line number of its finding)
-    clusters.jsonl     the causes (`Cluster`)
+    clusters.jsonl     the places (`Cluster`)
+    causes.jsonl       what explains them (`Cause`)
     answers.jsonl      both sides' answers of each divergent exchange, ready to be shown
 
 Of encrypted archives it is encrypted for the same recipients: all of it in `run.enc`, and only their public keys in `run.json`.

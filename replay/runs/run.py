@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from replay.model import Answers, Canaries, Cluster, Divergence, Finding, Pair, Relation
+from replay.model import Answers, Canaries, Cause, Cluster, Divergence, Finding, Pair, Relation, RouteTiming
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class Run:
     clusters: tuple[Cluster, ...]
     """Most explaining first."""
     answers: tuple[Answers, ...]
+    causes: tuple[Cause, ...] = ()
+    """The clusters again, told as what explains them; most explaining first."""
+    timings: tuple[RouteTiming, ...] = ()
+    """By route."""
     relations: tuple[Relation, ...] = ()
     """What was tolerated, counted."""
     not_compared: tuple[tuple[str, int], ...] = ()

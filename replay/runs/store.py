@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay.archive import Keyring, read_sealed, write_sealed
-from replay.model import Answers, Cluster, Divergence, Finding, Pair, UsageError
+from replay.model import Answers, Cause, Cluster, Divergence, Finding, Pair, UsageError
 from replay.runs.run import Run
 
-FORMAT = 1
+FORMAT = 2
 _LISTS: tuple[tuple[str, type], ...] = (
     ("pairs", Pair),
     ("findings", Finding),
     ("divergences", Divergence),
     ("clusters", Cluster),
+    ("causes", Cause),
     ("answers", Answers),
 )
 

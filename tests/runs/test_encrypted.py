@@ -25,7 +25,7 @@ def test_it_comes_back_for_each_recipient(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "run.enc"}
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "run").iterdir()} == {0o600}
     assert all(b"what a body said" not in path.read_bytes() for path in (tmp_path / "run").iterdir())
-    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"format": 1, "recipients": [ONE.public.hex(), TWO.public.hex()]}
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"format": 2, "recipients": [ONE.public.hex(), TWO.public.hex()]}
     for keys in (None, Keyring(), Keyring.of([make_key()])):
         with pytest.raises(LockedError, match=f"{ONE.id}, {TWO.id}"):
             load(tmp_path / "run", keys=keys)
@@ -33,7 +33,7 @@ def test_it_comes_back_for_each_recipient(tmp_path: Path) -> None:
 
 def test_saving_again_leaves_nothing_in_clear(tmp_path: Path) -> None:
     """An encrypted run takes a clear one's place, and the other way round, and no file of the earlier one stays."""
-    for recipients, names in (((), 6), ((ONE.public,), 2), ((), 6)):
+    for recipients, names in (((), 7), ((ONE.public,), 2), ((), 7)):
         save(RUN, tmp_path, recipients=recipients)
         assert recipients_of(tmp_path) == recipients
         assert len(list(tmp_path.iterdir())) == names
@@ -71,7 +71,7 @@ def test_a_damaged_one_is_an_error_of_ours(tmp_path: Path, spoil: Callable[[Path
 def test_whose_run_it_is_can_be_damaged(tmp_path: Path) -> None:
     """Recipients that are none are a damaged run."""
     save(RUN, tmp_path, recipients=[ONE.public])
-    for text in ('{"format": 1, "recipients": ["zz"]}', '{"format": 1, "recipients": 7}', "[]", "{"):
+    for text in ('{"format": 2, "recipients": ["zz"]}', '{"format": 2, "recipients": 7}', "[]", "{"):
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(UsageError, match="no run, or a damaged one"):
             recipients_of(tmp_path)
