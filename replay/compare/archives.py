@@ -8,28 +8,25 @@ heard for each. An exchange in whose status or body kind control and candidate a
 A comparer that crashes on an exchange makes a gap, too, and its run is incomplete. The last line asserts that nothing fell out.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from replay.archive import Archive
 from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
+from replay.compare.deriving import derive
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.following import Trail
 from replay.compare.mapped import unmap
 from replay.compare.pairing import pair_by_sequence
-from replay.compare.requests import learn_request, other_question
+from replay.compare.requests import learn_request
 from replay.compare.state import Scene, Side, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
-from replay.content import dump
 from replay.identity import Bindings
 from replay.model import (
-    Absent,
     Answers,
     DifferenceClass,
     EndReason,
@@ -51,9 +48,6 @@ _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missin
 _LANE: Final = "daemon"
 """Only what clients asked the daemon is compared; what it asked others itself is no answer of its own."""
 _BODILESS: Final = frozenset({204, 304})
-_LACKS: Final = frozenset({"missing-item", "missing-key"})
-_NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
-"""The player's note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +223,8 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             learn_request(exchange, other, candidate.side, route.name)
             if third is not None and control is not None:
                 learn_request(exchange, third, control.side, route.name)
-            found = _derive(find(exchange, other, candidate, started, route, trial=False), exchange, other, candidate, draft.equal)
+            found = find(exchange, other, candidate, started, route, trial=False)
+            found = derive(found, exchange, other, candidate.side, draft.equal, replayed=candidate.replayed)
             against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
             if third is None or control is None:
                 heard = hear(found, None)
@@ -278,33 +273,6 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
 
 def _is_decisive(found: Difference) -> bool:
     return found.kind in _DECISIVE and not found.derived_from
-
-
-def _derive(found: list[Difference], exchange: Exchange, other: Exchange, candidate: Partners, equal: AbstractSet[int]) -> list[Difference]:
-    """
-    Mark what follows from something else.
-
-    Where a replayed request named ids that earlier answers of this daemon did not give again, its status follows from those answers, and so does
-    what it lacks of the things themselves, unless they are of the *equal* ones; anything else that differs is still a finding of its own.
-    Where two recordings asked different questions, all that differs follows from that.
-    """
-    if not candidate.replayed:
-        question = other_question(exchange, other, candidate.side)
-        if question:
-            candidate.side.not_compared["pairs that asked different questions"] += 1
-            return [replace(item, derived_from=f"the requests, which differ ({question})") for item in found]
-    reasons = {word: f"#{giver}, which did not give {word} again" for word, giver in _NOT_GIVEN.findall(other.note) if int(giver) not in equal}
-    return [replace(item, derived_from=reason) if (reason := _follows(item, reasons)) else item for item in found] if reasons else found
-
-
-def _follows(item: Difference, reasons: Mapping[str, str]) -> str:
-    """Say which missing id a difference hangs on: a status on any, a missing thing on one that it names, a value on the one that it is."""
-    if item.derived_from or item.kind == "status":
-        return item.derived_from or next(iter(reasons.values()))
-    if item.kind not in _LACKS:
-        return reasons.get(item.recorded, "") if isinstance(item.recorded, str) else ""
-    text = "" if isinstance(item.recorded, Absent) else dump(item.recorded)
-    return next((reason for word, reason in reasons.items() if word in text), "")
 
 
 def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners, shed: Mapping[int, str]) -> tuple[GapReason | None, str]:
