@@ -240,7 +240,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
             heard = []
     draft.trail.see(exchange, route)
-    if heard and other is not None and candidate.replayed:
+    if heard and other is not None:
         heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings.observed_for)
     draft.findings.extend(findings_of(exchange, route, heard))
     if gap is None and not heard:
