@@ -22,7 +22,7 @@ from replay.compare.following import Trail
 from replay.compare.mapped import unmap
 from replay.compare.pairing import pair_by_sequence
 from replay.compare.requests import learn_request
-from replay.compare.state import Scene, Side, Window
+from replay.compare.state import Clock, Scene, Side, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
 from replay.identity import Bindings
@@ -93,7 +93,7 @@ class _Draft:
 
 def partners_of(recorded: Archive, other: Archive) -> Partners:
     """
-    Find the exchanges of *other* that stand for those of *recorded*.
+    Find the exchanges of *other* that stand for those of *recorded*; two replays of one recording belong together, too.
 
     Raises:
         UsageError: *other* is a replay of another recording, or no recording of the same client.
@@ -102,7 +102,8 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
     joined = other.join()
     exchanges = joined.exchanges
     replay_of = other.facts.get("replay_of")
-    if replay_of is not None and replay_of != recorded.id:
+    siblings = replay_of is not None and replay_of == recorded.facts.get("replay_of")
+    if replay_of is not None and replay_of != recorded.id and not siblings:
         raise UsageError(
             f"{other.path} is a replay of the recording {replay_of}, not of {recorded.path} ({recorded.id}); compare it with that one"
         )
@@ -114,11 +115,16 @@ def partners_of(recorded: Archive, other: Archive) -> Partners:
     else:
         by_id = {exchange.id: unmap(exchange, other.facts) for exchange in exchanges}
         gaps = {gap.exchange: gap for gap in joined.gaps if gap.exchange is not None}
-    bound = other.bindings()
+    bound = () if siblings else other.bindings()
     side = Side(Bindings.of(bound), {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in bound})
     if len(by_id) < len(exchanges):
         side.not_compared["exchanges that stand for no recorded one"] = len(exchanges) - len(by_id)
     started = min((exchange.started_at for exchange in exchanges), default=0.0)
+    side.clock = Clock.of(
+        (Window(0.0, one.started_at, one.ended_at), Window(started, two.started_at, two.ended_at))
+        for one in recorded.exchanges()
+        if one.lane == _LANE and (two := by_id.get(one.id)) is not None
+    )
     return Partners(by_id, gaps, side, started, replayed=replay_of is not None)
 
 

@@ -1,7 +1,11 @@
 """What a comparison of two archives carries from exchange to exchange: bindings, time windows, and counts of what was tolerated."""
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Self
 
 from replay.identity import Bindings
 
@@ -15,6 +19,51 @@ class Window:
     ended_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """
+    Which moment of an observed run stands for one of the recorded run.
+
+    The starts and ends of exchanges are marks that both runs have. What happened between two marks of one run happened between the same two of
+    the other, give or take the slack of background work: a time from elsewhere in the run is stale.
+    """
+
+    recorded: tuple[float, ...] = ()
+    """Seconds since the epoch, ascending."""
+    observed: tuple[float, ...] = ()
+    """Of the same marks, made ascending: what overlapped may have changed places."""
+    least: tuple[float, ...] = ()
+    """By how many seconds the observed run lay behind the recorded one up to each mark, at least."""
+    most: tuple[float, ...] = ()
+    """The same, at most."""
+
+    @classmethod
+    def of(cls, windows: Iterable[tuple[Window, Window]]) -> Self:
+        """Make the clock of two runs from the recorded and the observed window of each pair."""
+        marks = sorted((mark for one, two in windows for mark in ((one.started_at, two.started_at), (one.ended_at, two.ended_at))))
+        apart = [two - one for one, two in marks]
+        return cls(
+            tuple(one for one, _ in marks),
+            tuple(accumulate((two for _, two in marks), max)),
+            tuple(accumulate(apart, min)),
+            tuple(accumulate(apart, max)),
+        )
+
+    def around(self, moment: float) -> tuple[float, float]:
+        """Give the earliest and the latest observed moment that may stand for a recorded one; without marks, always."""
+        if not self.recorded:
+            return float("-inf"), float("inf")
+        before, after = bisect_left(self.recorded, moment) - 1, bisect_right(self.recorded, moment)
+        low = self.observed[before] if before >= 0 else self.observed[0] - (self.recorded[0] - moment)
+        high = self.observed[after] if after < len(self.recorded) else self.observed[-1] + (moment - self.recorded[-1])
+        return low, high
+
+    def shifts(self, until: float) -> tuple[float, float]:
+        """By how many seconds, least and most, the observed run's moments lie behind the recorded ones up to a recorded moment."""
+        count = bisect_right(self.recorded, until)
+        return (self.least[count - 1], self.most[count - 1]) if count else (float("-inf"), float("inf"))
+
+
 @dataclass(slots=True)
 class Side:
     """One observed (or control) archive against the recording."""
@@ -26,6 +75,8 @@ class Side:
     """(relation, route, path) → leaves: everything that was let pass without being equal."""
     not_compared: Counter[str] = field(default_factory=Counter)
     """Parts that are left out on purpose."""
+    clock: Clock = field(default_factory=Clock)
+    """Of this archive and the recording."""
 
 
 @dataclass(frozen=True, slots=True)
