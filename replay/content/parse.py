@@ -1,6 +1,6 @@
 """From a body and its media type to what it holds. Total: what can't be read as it says becomes text or binary, with a note."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 from urllib.parse import parse_qsl
 
@@ -10,6 +10,8 @@ from replay.content.values import NotJsonError, Value, load, looks_embedded
 type Kind = Literal["json", "ndjson", "sse", "text", "form", "html", "binary", "empty"]
 
 _TEXTUAL: Final = ("text/", "application/javascript", "application/xml", "application/yaml", "image/svg")
+_NOTES_MAX: Final = 20
+"""Of a body with thousands of broken lines so many are told, and the rest counted."""
 _NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 
 
@@ -29,6 +31,8 @@ class Content:
     """What is odd about it, in words: a wrong media type, duplicate keys, bytes that are no UTF-8, an unfinished event."""
     comments: tuple[str, ...] = ()
     """The comments of an event stream."""
+    as_first: Value = None
+    """The JSON value for a client that keeps the first of doubled keys; None where no key is doubled, for both are one value then."""
 
 
 def essence(media_type: bytes | None) -> str:
@@ -87,7 +91,7 @@ def parse(body: bytes, media_type: bytes | None) -> Content:
                 sniffed = _json(text, media, notes)
                 if sniffed.kind == "json":
                     odd = f"JSON, but the media type is {media or 'missing'}"
-                    return Content(kind="json", value=sniffed.value, media_type=media, notes=(*sniffed.notes, odd))
+                    return replace(sniffed, notes=(*sniffed.notes, odd))
             if claimed is not None and "\0" in text and notes:
                 return Content(kind="binary", value=body, media_type=media, notes=notes)
             return Content(kind="html" if claimed == "html" else "text", value=text, media_type=media, notes=notes)
@@ -100,7 +104,9 @@ def _json(text: str, media: str, notes: tuple[str, ...]) -> Content:
         value, odd = load(text)
     except NotJsonError as error:
         return Content(kind="text", value=text, media_type=media, notes=(*notes, f"not JSON: {error}"))
-    return Content(kind="json", value=value, media_type=media, notes=notes + odd)
+    doubled = any(note.startswith("duplicate key") for note in odd)
+    as_first = load(text, first_wins=True)[0] if doubled else None
+    return Content(kind="json", value=value, media_type=media, notes=notes + _some(odd), as_first=as_first)
 
 
 def _ndjson(text: str, media: str, notes: tuple[str, ...]) -> Content:
@@ -116,4 +122,8 @@ def _ndjson(text: str, media: str, notes: tuple[str, ...]) -> Content:
             value = line
             odd.append(f"line {number} is not JSON: {error}")
         values.append(value)
-    return Content(kind="ndjson", value=tuple(values), media_type=media, notes=(*notes, *odd))
+    return Content(kind="ndjson", value=tuple(values), media_type=media, notes=(*notes, *_some(tuple(odd))))
+
+
+def _some(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return notes if len(notes) <= _NOTES_MAX else (*notes[:_NOTES_MAX], f"and {len(notes) - _NOTES_MAX:,} more notes")

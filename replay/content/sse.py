@@ -1,8 +1,13 @@
 """Server-sent events, by the rules of the WHATWG standard; comments and an unfinished last event are kept apart, not lost."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from replay.content.values import NotJsonError, Value, load
+
+READ_EVENTS_MAX: Final = 100_000
+"""The data of later events is left as text, JSON or not: a stream of a million events is compared in bounded time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ def read_events(text: str) -> tuple[tuple[Event, ...], tuple[str, ...]]:
             if position == len(lines) - 1:
                 break
             if data:
-                events.append(_event(name, data, ident, retry))
+                events.append(_event(name, data, ident, retry, read=len(events) < READ_EVENTS_MAX))
             name, ident, retry, data = "", None, None, []
             continue
         if line.startswith(":"):
@@ -68,11 +73,11 @@ def split_lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-def _event(name: str, data: list[str], ident: str | None, retry: int | None, *, finished: bool = True) -> Event:
+def _event(name: str, data: list[str], ident: str | None, retry: int | None, *, finished: bool = True, read: bool = True) -> Event:
     text = "\n".join(data)
-    try:
-        value, _ = load(text)
-        is_json = True
-    except NotJsonError:
-        value, is_json = text, False
+    value: Value = text
+    is_json = False
+    if read:
+        with suppress(NotJsonError):
+            value, is_json = load(text)[0], True
     return Event(name=name or "message", data=value, text=text, id=ident, retry=retry, json=is_json, finished=finished)
