@@ -104,6 +104,8 @@ class Scene:
     """Whether ids met here may be bound. Off where two items may stand for each other, and in trial comparisons (canaries)."""
     counting: bool = True
     """Whether what is tolerated counts. Off in trial comparisons."""
+    bytewise: bool = False
+    """Whether the route is compared byte for byte: what is equal in meaning alone is a finding, too."""
 
     def tolerate(self, relation: str, path: str) -> None:
         """Count a leaf that is let pass."""
