@@ -13,7 +13,7 @@ from typing import Final
 from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
 from replay.compare import compare_archives, partners_of
-from replay.judge import NoiseModel, RuleSet, cluster, judge, learn_noise, load_noise, load_rules, plant
+from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, learn_noise, load_noise, load_rules, plant
 from replay.judge.canaries import Ground
 from replay.model import Gap, GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
@@ -229,6 +229,7 @@ def exit_code(run: Run) -> int:
 
 def _concluded(run: Run) -> Run:
     run = replace(run, pairs=_worst(run), clusters=cluster(run.divergences, run.pairs))
+    run = replace(run, causes=explain(run.clusters, run.divergences, run.answers))
     verdict, because = _verdict(run)
     return replace(run, verdict=verdict, because=because)
 
@@ -250,7 +251,7 @@ def _verdict(run: Run) -> tuple[str, str]:
     incomplete = _incomplete(run)
     if incomplete:
         return "incomplete", incomplete
-    opened = [item for item in run.clusters if item.verdict is Verdict.OPEN]
+    opened = [item for item in run.causes if item.verdict is Verdict.OPEN]
     by_class = {kind: sum(item.difference is kind for item in opened) for kind in DifferenceClass}
     slow = by_class.pop(DifferenceClass.TIMING)
     also = f"; {_causes(slow, 'open timing')} {'does' if slow == 1 else 'do'} not fail a run" if slow else ""
@@ -285,7 +286,7 @@ def _incomplete(run: Run) -> str:
             return f"the replay was not faithful enough in {domain}: {unfaithful} of {len(members)} exchanges"
     if run.canaries.missed:
         return f"{len(run.canaries.missed)} canaries were not found, so the run is void: {run.canaries.missed[0]}"
-    if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.clusters):
+    if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.causes):
         return "no canary could be planted, because no exchange is identical: nothing proves that the run was awake"
     return ""
 

@@ -1,6 +1,7 @@
 """Rules, noise, verdicts, clusters: turns findings into divergences. Pure: no daemons, no files but what callers hand in as text."""
 
 from replay.judge.canaries import plant
+from replay.judge.causes import explain
 from replay.judge.clusters import cluster
 from replay.judge.noise import NoiseModel, learn_noise, load_noise, noise_text
 from replay.judge.quirks import QUIRKS, quirk_words
@@ -13,6 +14,7 @@ __all__ = [
     "NoiseModel",
     "RuleSet",
     "cluster",
+    "explain",
     "judge",
     "learn_noise",
     "load_noise",

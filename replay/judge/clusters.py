@@ -1,10 +1,10 @@
 """
-Clusters: one cause is said once.
+Clusters: one place is said once.
 
 The key of a cluster is check, route template, path skeleton, kind and transition of the value's class. Its id is a digest of that key, so
-it lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one cause across routes
-and paths: its key is the quirk and the transition. Divergences of one key with different verdicts are told apart by the verdict behind the
-id. A cluster of derived divergences names the one that it follows from.
+it lasts from night to night. A way of writing that one side has everywhere (nanoseconds for milliseconds, say) is one place across routes
+and paths: its key is the quirk and the transition. What several places have in common is their cause (see `causes`). Divergences of one
+key with different verdicts are told apart by the verdict behind the id. A cluster of derived divergences names the one that it follows from.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ _EVERYWHERE: Final = frozenset(
 """Quirks of a writer: each place that has one has it for the same reason."""
 
 _OTHER_EXCHANGE: Final = re.compile(r"#(\d+),")
+_AT_PLACE: Final = re.compile(r"#\d+, where .* first differed \((.*)\)\Z", re.DOTALL)
 
 
 def cluster_id(finding: Finding) -> str:
@@ -44,25 +45,30 @@ def cluster(divergences: Iterable[Divergence], pairs: Iterable[Pair]) -> tuple[C
         if identifier not in best or _RANK[verdict] < _RANK[best[identifier]]:
             best[identifier] = verdict
     names = {(identifier, verdict): identifier if best[identifier] is verdict else f"{identifier}-{verdict}" for identifier, verdict in groups}
-    origins = _origins(groups, names)
+    origins = origins_of([member for members in groups.values() for member in members], names)
     made = [_make(names[key], members, compared, origins) for key, members in groups.items()]
     made.sort(key=lambda item: (_RANK[item.verdict], -item.count, item.id))
     return tuple(made)
 
 
-def _origins(groups: Mapping[tuple[str, Verdict], list[Divergence]], names: Mapping[tuple[str, Verdict], str]) -> dict[tuple[str, str], str]:
-    """Give (exchange, kind) → the id of the cluster that its divergence is in; under the kind `*` the gravest of the exchange."""
+def origins_of(divergences: Iterable[Divergence], names: Mapping[tuple[str, Verdict], str]) -> dict[tuple[str, str], str]:
+    """
+    Give (exchange, kind or path) → the id of the cluster that its divergence is in; under `*` the gravest of the exchange.
+
+    *names* gives the clusters' ids by the divergences' own `cluster` and verdict.
+    """
     origins: dict[tuple[str, str], str] = {}
-    for key in sorted(groups, key=lambda key: (_RANK[key[1]], key[0])):
-        for member in groups[key]:
-            finding = member.finding
-            if finding.subject.kind == "exchange" and not finding.derived_from:
-                origins.setdefault((finding.subject.id, finding.kind), names[key])
-                origins.setdefault((finding.subject.id, "*"), names[key])
+    for member in sorted(divergences, key=lambda member: (_RANK[member.verdict], member.cluster)):
+        finding = member.finding
+        if finding.subject.kind == "exchange" and not finding.derived_from:
+            name = names[member.cluster, member.verdict]
+            origins.setdefault((finding.subject.id, finding.kind), name)
+            origins.setdefault((finding.subject.id, finding.path), name)
+            origins.setdefault((finding.subject.id, "*"), name)
     return origins
 
 
-def _origin(finding: Finding, origins: Mapping[tuple[str, str], str]) -> str | None:
+def origin_of(finding: Finding, origins: Mapping[tuple[str, str], str]) -> str | None:
     """Give the id of the cluster that a derived finding follows from; None where it stands alone, or follows from no divergence."""
     words = finding.derived_from
     if words.startswith("the status"):
@@ -70,7 +76,10 @@ def _origin(finding: Finding, origins: Mapping[tuple[str, str], str]) -> str | N
     if words.startswith("the body's kind"):
         return origins.get((finding.subject.id, "body-kind"))
     other = _OTHER_EXCHANGE.match(words)
-    return None if other is None else origins.get((other[1], "*"))
+    if other is None:
+        return None
+    place = _AT_PLACE.match(words)
+    return origins.get((other[1], place[1] if place else "*"), origins.get((other[1], "*")))
 
 
 def _make(identifier: str, members: list[Divergence], compared: Counter[str], origins: Mapping[tuple[str, str], str]) -> Cluster:
@@ -93,7 +102,7 @@ def _make(identifier: str, members: list[Divergence], compared: Counter[str], or
         candidate=finding.candidate,
         count=len(subjects),
         subjects=subjects,
-        derived_from=_origin(finding, origins),
+        derived_from=origin_of(finding, origins),
         control=finding.control,
         at=finding.at,
         ids=finding.ids,

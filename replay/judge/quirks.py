@@ -8,24 +8,80 @@ QUIRKS: Final = MappingProxyType(
         "q-boolean-as-number": "a whole number on one side, true or false on the other",
         "q-content-type": "another content type than the primary gives",
         "q-hangs": "no answer in time where the primary answers",
+        "q-empty-for-null": "an empty text, list or object where the primary writes null",
         "q-html-fallback": "a web page where the primary answers with something else",
         "q-id-format": "another kind of id than the primary gives",
         "q-json-as-text": "text on one side, an object or a list on the other",
         "q-key-case": "a key that the other side spells in another case (camelCase, snake_case)",
         "q-letter-case": "the same text in other letter case",
+        "q-list-as-text": "a list written in another way in a text (JSON on one side, commas on the other)",
+        "q-method-not-allowed": "405 for a method that a path does not have, where the primary says 404",
         "q-null": "null on one side where the other has a value",
         "q-null-added": "null where the primary leaves the key out",
+        "q-null-for-empty": "null where the primary writes an empty text, list or object",
         "q-null-left-out": "the key left out where the primary writes null",
         "q-number-as-text": "text on one side, a number on the other",
         "q-number-format": "the same number written in another way",
         "q-secret-in-clear": "a secret stored in clear, which the primary does not do",
         "q-time-format": "another time format than the primary writes",
+        "q-typed-body": "bodies and queries that are not of the expected type refused in plain text (400, 413, 415, 422)",
         "q-white-space": "the same text with other white space",
+        "q-word-case": "the same word in another case (camelCase, snake_case)",
     }
 )
 """The bare name stays the cause's identity everywhere that a machine reads; the words are for display alone."""
+
+_USUAL: Final = MappingProxyType(
+    {
+        "q-boolean-as-number": "SQLite keeps booleans as 0 and 1, and the primary passes the row on; a typed row makes them booleans. "
+        "Serialise the field as the number (`serialize_with`), or agree on booleans on both sides",
+        "q-content-type": "static files are served by another library, which names no charset; set the header as the primary does",
+        "q-empty-for-null": "`unwrap_or_default()` or a column's default where the primary keeps NULL; use an `Option` and store NULL",
+        "q-hangs": "a handler waits for something that never comes, or a lock is held; bound the wait",
+        "q-html-fallback": "no route matches and the fallback serves the dashboard; answer 404 below `/api` before the static fallback",
+        "q-id-format": "another library makes the ids; make them in the primary's format if clients look at it",
+        "q-key-case": '`rename_all = "camelCase"` is missing or too many on the struct',
+        "q-list-as-text": "a list is stored as JSON text where the primary joins it with commas; write and read the column as the primary does",
+        "q-method-not-allowed": "the router knows the path with other methods and says so; add a `method_not_allowed_fallback` that answers 404",
+        "q-null-added": 'an `Option` serialised as null; `skip_serializing_if = "Option::is_none"` leaves it out',
+        "q-null-for-empty": "an `Option` that stays `None` where the primary starts with an empty value; start with the empty value",
+        "q-null-left-out": '`skip_serializing_if = "Option::is_none"` where the primary writes null; take the attribute away',
+        "q-number-as-text": "a number is kept as text on one side; serialise it as a number",
+        "q-number-format": "an `f64` is written with its fraction (8.0) where JavaScript writes 8; use an integer, or write whole floats so",
+        "q-secret-in-clear": "a secret is stored without encryption; use the primary's store",
+        "q-time-format": "`to_rfc3339()` writes nanoseconds and +00:00; "
+        "`to_rfc3339_opts(SecondsFormat::Millis, true)` writes what JavaScript does",
+        "q-typed-body": "`Json<T>` and `Query<T>` refuse before the handler runs; take the body as bytes or `Value`, check it in the handler, "
+        "and answer the primary's JSON error",
+        "q-word-case": "an enum or a name written by hand in another case; rename it to the primary's word",
+        "answer": "the handler builds another object; build the primary's",
+        "default": "a default that the two sources do not share; take the primary's",
+        "error-shape": "the error type adds or leaves out keys of its own; answer with the primary's error envelope",
+        "error-words": "each side words its errors itself; take the primary's words where clients show or match them",
+        "events": "events are published by other code; publish the same ones in the same place",
+        "header": "another server or middleware sets them; set the primary's, or sign the difference with a rule",
+        "late": "look at the slowest exchange: an index that is missing, a lock, or work done before the answer",
+        "lenient": "the handler takes its input without the primary's checks; check it and answer with the primary's status",
+        "metrics": "each daemon counts its own work; what it did otherwise shows here",
+        "not-there": "the route has no such method; add it",
+        "order": "another ORDER BY, or a map that sorts its keys; order as the primary does",
+        "population": "an earlier write or a background worker decided otherwise; begin with the earliest place",
+        "refusal": "a precondition that the primary does not have, or a part that is not wired up yet; see the words of the refusal",
+        "settings": "another default, or a setting that the configuration file names and the candidate does not read",
+        "shape": "a struct without these fields, or with more of them; serialise what the primary does",
+        "stream-end": "the handler sends its first event and returns; keep the stream open and forward what is published",
+        "success-status": "the handler returns its framework's usual status; return the primary's",
+        "tool-fails": "the tool is not registered, or checks its arguments otherwise; register it with the primary's schema",
+        "tools": "the list of tools is written by hand; make it from the primary's schemas",
+    }
+)
 
 
 def quirk_words(cause: str) -> str:
     """Say what a known cause means; empty for any other."""
     return QUIRKS.get(cause, "")
+
+
+def usual_of(cause: str) -> str:
+    """Say what usually brings forth a quirk, or a kind of cause, and the usual mending; empty where that is not known."""
+    return _USUAL.get(cause, "")

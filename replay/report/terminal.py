@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from replay.evidence import Tally, domains
 from replay.judge import quirk_words
-from replay.model import Cluster, Verdict
+from replay.model import Cause, Cluster, Verdict
 from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
@@ -58,21 +58,39 @@ def domain_table(run: Run) -> str:
 
 
 def cause_table(run: Run) -> str:
-    """Give the causes, most explaining first, each with what changed at its representative."""
-    if not run.clusters:
+    """Give the causes, most explaining first, each with the smallest place that shows it."""
+    if not run.causes:
         return ""
-    lines = [f"CAUSES ({len(run.clusters):,}, most explaining first)"]
-    for cluster in run.clusters[:CAUSES_MAX]:
-        lines += ["", *cause_lines(cluster)]
-    if len(run.clusters) > CAUSES_MAX:
-        rest = Counter(cluster.verdict for cluster in run.clusters[CAUSES_MAX:])
+    clusters = {cluster.id: cluster for cluster in run.clusters}
+    places = sum(len(cause.clusters) for cause in run.causes)
+    lines = [f"CAUSES ({len(run.causes):,} of {plural(places, 'place')}, most explaining first)"]
+    for cause in run.causes[:CAUSES_MAX]:
+        lines += ["", *told_lines(cause, clusters.get(cause.clusters[0]))]
+    if len(run.causes) > CAUSES_MAX:
+        rest = Counter(cause.verdict for cause in run.causes[CAUSES_MAX:])
         words = ", ".join(f"{rest[verdict]:,} {verdict.value}" for verdict in Verdict if rest[verdict])
-        lines += ["", f"… and {len(run.clusters) - CAUSES_MAX:,} more ({words}): the page and `--format json` have them all"]
+        lines += ["", f"… and {len(run.causes) - CAUSES_MAX:,} more ({words}): the page and `--format json` have them all"]
     return "\n".join(lines)
 
 
+def told_lines(cause: Cause, first: Cluster | None) -> list[str]:
+    """Say one cause in a few lines: id, class, verdict, how far it reaches, what the candidate does, and its smallest place."""
+    reach = f"{plural(cause.places, 'place')} on {plural(len(cause.routes), 'route')}" if cause.routes else plural(cause.places, "place")
+    follows = f" · {cause.derived:,} more follow from it" if cause.derived else ""
+    lines = [
+        f"{visible(cause.id)}  {cause.difference.value} · {cause.verdict.value} · {reach} · seen {cause.count:,}{follows}",
+        f"    {cut(cause.title, 150)}",
+    ]
+    if first is not None:
+        route = visible(first.route) if first.route else f"{visible(first.check)} in {visible(first.domain)}"
+        lines.append(f"    {route} · {place_words(first)}: {change(first.primary, first.candidate)} · {visible(first.id)}")
+        if first.verdict is not Verdict.OPEN:
+            lines.append(f"    because {cut(first.because, 150)}")
+    return lines
+
+
 def cause_lines(cluster: Cluster) -> list[str]:
-    """Say one cause in a few lines: id, class, verdict, where, how often, what changed, why."""
+    """Say one place in a few lines: id, class, verdict, where, how often, what changed, why."""
     place = route_words(cluster)
     title, told = title_of(cluster), change(cluster.primary, cluster.candidate)
     lines = [
@@ -184,11 +202,11 @@ def _divergent(run: Run) -> str:
     state = sum(divergence.finding.subject.kind != "exchange" for divergence in run.divergences)
     if state:
         divergent += f" and {plural(state, 'state finding')}"
-    if not run.clusters:
+    if not run.causes:
         return divergent
-    counts = Counter(cluster.verdict for cluster in run.clusters)
+    counts = Counter(cause.verdict for cause in run.causes)
     words = ", ".join(f"{counts[verdict]:,} {verdict.value}" for verdict in Verdict if counts[verdict])
-    return f"{divergent} from {plural(len(run.clusters), 'cause')}: {words}"
+    return f"{divergent} from {plural(len(run.causes), 'cause')}: {words}"
 
 
 def _canaries(run: Run) -> str:

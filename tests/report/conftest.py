@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from replay.judge import explain
 from replay.model import (
     DOMAINS,
     Answer,
@@ -132,12 +133,14 @@ def assemble(pairs: list[Pair], causes: list[tuple[Cluster, list[Judged]]], answ
         "seed": 20261123,
         "tool": "signet-parity 0.1.0",
     }
+    clusters = tuple(cluster for cluster, _ in causes)
+    divergences = tuple(Divergence(finding, verdict, because, cluster.id) for cluster, finding, verdict, because in judged)
     return Run(
-        **{**values, **more},
+        **{"causes": explain(clusters, divergences, answers), **values, **more},
         pairs=tuple(settled),
         findings=tuple(finding for _, finding, _, _ in judged),
-        divergences=tuple(Divergence(finding, verdict, because, cluster.id) for cluster, finding, verdict, because in judged),
-        clusters=tuple(cluster for cluster, _ in causes),
+        divergences=divergences,
+        clusters=clusters,
         answers=tuple(answers),
     )
 

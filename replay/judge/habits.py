@@ -1,0 +1,380 @@
+"""
+What a place's cause is: the recognisers, from the surest to the most general.
+
+How this works
+--------------
+Each place is given a `Kin`: what defines its cause, and so the cause's lasting id. Nothing in it counts, and no concrete value that changes
+from night to night is part of it, so that one more place of a habit never gives it another id. The recognisers are asked in this order:
+
+1. *habits of a writer* hold over all routes: formats of times, numbers and booleans, null keys left out, key case, an empty value for null;
+2. *the wire*: headers by what they are for, streams that end, status by what kind of change it is and by the words of the refusal;
+3. *tools of an RPC*: the list of tools by what differs in it, and calls that the candidate does not know;
+4. *messages for people*: of errors, and of success;
+5. *shape*: an answer that is another object altogether, or keys that a thing lacks or has more wherever it is shown;
+6. *defaults*: one key with one pair of values again and again;
+7. *state*: which and how many things there are, and what their fields hold, each thing once.
+
+A cause of the kinds 5 and 7 belongs to a thing (see `things`), and gathers it over the routes.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from replay.compare.blinding import measured
+from replay.judge.sights import Sight, similar_words
+from replay.judge.things import counts, family, route_noun, steps, words
+from replay.model import DifferenceClass
+
+HABITS: Final = frozenset(
+    {
+        "q-boolean-as-number",
+        "q-content-type",
+        "q-html-fallback",
+        "q-id-format",
+        "q-key-case",
+        "q-null-added",
+        "q-null-left-out",
+        "q-number-as-text",
+        "q-number-format",
+        "q-secret-in-clear",
+        "q-time-format",
+        "q-white-space",
+        "q-hangs",
+    }
+)
+"""Quirks of a writer: whatever thing or route shows them, they are one habit."""
+
+_EMPTY: Final = frozenset({'""', "[]", "{}", '"[]"', '"{}"'})
+_PRESENCE: Final = frozenset({"missing-key", "extra-key"})
+_ITEMS: Final = frozenset({"missing-item", "extra-item"})
+_FIELDS: Final = frozenset({"value", "type", "format"})
+_MESSAGES: Final = frozenset({"message", "error", "detail", "details", "reason", "msg", "warning"})
+_HEADERS: Final = {
+    "file": frozenset({"accept-ranges", "last-modified", "etag", "cache-control", "content-disposition", "expires"}),
+    "cors": frozenset({"vary"}),
+    "framing": frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding"}),
+    "allow": frozenset({"allow"}),
+    "auth": frozenset({"www-authenticate", "set-cookie"}),
+}
+_RESHAPED_SHARE: Final = 0.5
+_RESHAPED_KEYS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """What defines a cause."""
+
+    kind: str
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What only all places together show."""
+
+    reshaped: frozenset[tuple[str, str]]
+    """(what was asked, holder): objects that are another object altogether."""
+    defaults: frozenset[tuple[str, str, str]]
+    """(field, primary, candidate): pairs of values that stand at several routes."""
+    constants: frozenset[str]
+    """Ids of the clusters that show one pair of values in each exchange of their route."""
+    ending: frozenset[str]
+    """Routes whose streams end otherwise."""
+
+
+def survey(places: Sequence[Sight]) -> Context:
+    """Look at all places together."""
+    presence: dict[tuple[str, str], list[Sight]] = defaultdict(list)
+    pairs: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    constants = set()
+    for place in places:
+        if place.cluster.kind in _PRESENCE and place.finding.quirk not in HABITS and not _by_data(place):
+            presence[place.asked, place.holder].append(place)
+        if place.cluster.kind == "value" and (pair := _pair(place)) is not None:
+            pairs[place.thing.field, *pair].add(place.cluster.route or "")
+            if place.cluster.count == place.cluster.compared > 1:
+                constants.add(place.cluster.id)
+    return Context(
+        reshaped=frozenset(key for key, group in presence.items() if _reshaped(group)),
+        defaults=frozenset(key for key, found in pairs.items() if len(found) > 1),
+        constants=frozenset(constants),
+        ending=frozenset(place.cluster.route or "" for place in places if place.cluster.kind == "stream-end"),
+    )
+
+
+def kin_of(place: Sight, context: Context) -> Kin:
+    """Say what defines the cause of a place."""
+    for recognise in (_of_state, _of_habit, _of_wire, _of_rpc, _of_words, _of_shape, _of_default):
+        kin = recognise(place, context)
+        if kin is not None:
+            return kin
+    return _of_store(place)
+
+
+# --- habits of a writer ---
+
+
+def _of_state(place: Sight, _: Context) -> Kin | None:
+    """What no exchange shows: tables, files, secrets, what was asked of a model."""
+    if place.cluster.check == "http":
+        return None
+    return Kin("check", (place.cluster.check, place.finding.quirk or place.cluster.kind, place.cluster.path))
+
+
+def _of_habit(place: Sight, _: Context) -> Kin | None:
+    quirk = place.finding.quirk
+    if quirk in HABITS:
+        return Kin("habit", (quirk, place.finding.transition if quirk in {"q-time-format", "q-boolean-as-number"} else ""))
+    if place.cluster.kind in {"type", "value"}:
+        if place.cluster.primary == "null" and place.cluster.candidate in _EMPTY:
+            return Kin("habit", ("q-empty-for-null", ""))
+        if place.cluster.candidate == "null" and place.cluster.primary in _EMPTY:
+            return Kin("habit", ("q-null-for-empty", ""))
+        one, two = _text(place.cluster.primary), _text(place.cluster.candidate)
+        if one and two and _written_as_list(one, two):
+            return Kin("habit", ("q-list-as-text", ""))
+        if one and two and _case(one) and _case(two) and _case(one) != _case(two) and similar_words(one, two):
+            return Kin("habit", ("q-word-case", f"{_case(one)} → {_case(two)}"))
+    return None
+
+
+def _written_as_list(one: str, two: str) -> bool:
+    """Whether one text lists in JSON what the other one lists between commas."""
+    for listed, plain in ((one, two), (two, one)):
+        value = _value(listed) if listed.startswith("[") else None
+        if isinstance(value, list) and value and ",".join(map(str, value)).replace(" ", "") == plain.replace(" ", ""):
+            return True
+    return False
+
+
+def _case(text: str) -> str:
+    if not text.replace("_", "").replace("-", "").isalnum() or len(words(text)) < 2:
+        return ""
+    return "snake case" if "_" in text else "kebab case" if "-" in text else "camel case" if text != text.lower() else ""
+
+
+# --- the wire ---
+
+
+def _of_wire(place: Sight, context: Context) -> Kin | None:
+    cluster = place.cluster
+    if cluster.difference is DifferenceClass.TIMING:
+        return Kin("late", (route_noun(cluster.route),))
+    match cluster.kind:
+        case "status":
+            return _of_status(place)
+        case "header":
+            name = cluster.path.removeprefix("header:")
+            return Kin("header", (next((group for group, names in _HEADERS.items() if name in names), name),))
+        case "content-type":
+            return Kin("content-type", (place.finding.transition or "none",))
+        case "stream-end":
+            return Kin("stream-end", (place.finding.transition,))
+        case "stream-events" if cluster.route in context.ending:
+            return Kin("stream-end", ("left open → ended by the daemon",))
+        case "stream-events" | "stream-order" | "late-event":
+            return Kin("events", (route_noun(cluster.route),))
+        case "body-kind" | "bytes" | "body-missing" | "body-form":
+            return _refused(place) or Kin("body", (family(cluster.route),))
+        case "no-response":
+            return Kin("no-response", (family(cluster.route),))
+        case _:
+            return None
+
+
+def _of_status(place: Sight) -> Kin:
+    one, two = _statuses(place)
+    refused = _refused(place)
+    if refused is not None:
+        return refused
+    if two == 405 or (one == 405 and two == 404):
+        return Kin("habit", ("q-method-not-allowed", "")) if one == 404 else Kin("not-there", ("405", family(place.cluster.route)))
+    if place.candidate.media_type == "text/html" and place.primary.media_type != "text/html":
+        return Kin("habit", ("q-html-fallback", ""))
+    if two >= 500:
+        return Kin("refusal", (str(two), place.candidate.refusal))
+    if one < 400:
+        return _of_success(place, two)
+    if two < 400:
+        if not place.primary.text:
+            return Kin("lenient-protocol")
+        return Kin("lenient") if one in {400, 413, 422} else Kin("lenient-state", (str(one), family(place.cluster.route)))
+    return Kin("error-status")
+
+
+def _of_success(place: Sight, two: int) -> Kin:
+    if two < 400:
+        return Kin("success-status")
+    if two == 404:
+        return Kin("lacking", (route_noun(place.cluster.route),))
+    return Kin("refusal", (str(two), place.candidate.refusal))
+
+
+def _refused(place: Sight) -> Kin | None:
+    """A refusal in plain text comes from the framework in front of the route, which knows the type that a body or query must have."""
+    status = place.candidate.status or 0
+    typed = status in {400, 413, 415, 422} and place.candidate.media_type == "text/plain" and place.candidate.text
+    return Kin("habit", ("q-typed-body", "")) if typed else None
+
+
+def _statuses(place: Sight) -> tuple[int, int]:
+    values = [_value(text) for text in (place.cluster.primary, place.cluster.candidate)]
+    one, two = (value if isinstance(value, int) else 0 for value in values)
+    return one, two
+
+
+# --- RPC ---
+
+
+def _of_rpc(place: Sight, _: Context) -> Kin | None:
+    """Tool lists by what differs in them; calls of tools that are not there by the words of the refusal."""
+    taken = steps(place.cluster.path)
+    names = [step.name for step in taken if step.kind == "key"]
+    if not place.tool:
+        return None
+    if place.tool == "tools/list" and "tools" in names:
+        return Kin("tools", (_of_tools(place, names),))
+    if names[:1] == ["error"]:
+        return Kin("error-words")
+    if place.tool == "initialize":
+        return Kin("rpc-handshake")
+    if names[-1:] == ["isError"] or (names[-1:] == ["text"] and place.cluster.kind in _FIELDS):
+        text = _text(place.cluster.candidate) if names[-1:] == ["text"] else ""
+        if place.finding.kind == "extra-key" or (text and not text.lstrip().startswith(("{", "["))):
+            return Kin("tool-fails")
+        return Kin("tool-text")
+    return None
+
+
+def _of_tools(place: Sight, names: list[str]) -> str:
+    kind = place.cluster.kind
+    if names == ["result", "tools"]:
+        return "tools" if kind in _ITEMS else kind
+    if names[-1] == "description":
+        return "words"
+    if "properties" in names and kind in _PRESENCE and names.index("properties") == len(names) - 2:
+        return "parameters"
+    if "inputSchema" in names:
+        return "constraints"
+    return "facts"
+
+
+# --- words ---
+
+
+def _of_words(place: Sight, _: Context) -> Kin | None:
+    """Texts for people: those of errors, and those of success."""
+    if place.cluster.kind != "value" or _text(place.cluster.primary) is None or _text(place.cluster.candidate) is None:
+        return None
+    parts = words(place.thing.field)
+    if not parts or parts[-1] not in _MESSAGES:
+        return None
+    if place.failed or "error" in parts:
+        return Kin("error-words")
+    return Kin("message-words") if " " in (_text(place.cluster.primary) or "") else None
+
+
+# --- shape ---
+
+
+def _of_shape(place: Sight, context: Context) -> Kin | None:
+    if place.cluster.kind not in _PRESENCE or _by_data(place):
+        if (
+            place.cluster.kind == "type"
+            and {"object", "list"} & set(place.finding.transition.split(" → "))
+            and "null" not in place.finding.transition
+        ):
+            return Kin("answer", (place.asked,))
+        return None
+    if place.failed:
+        return Kin("error-shape")
+    if (place.asked, place.holder) in context.reshaped:
+        return Kin("answer", (place.asked,))
+    return Kin("shape", (place.thing.noun,))
+
+
+def _reshaped(group: Sequence[Sight]) -> bool:
+    """Whether most keys of an object are there on one side only."""
+    if group[0].failed:
+        return False
+    missing = sum(place.cluster.kind == "missing-key" for place in group)
+    keys = max((place.keys for place in group), default=0)
+    if len(group) < _RESHAPED_KEYS or not keys:
+        return len(group) >= _RESHAPED_KEYS and 0 < missing < len(group)
+    return len(group) > _RESHAPED_SHARE * max(keys + len(group) - missing, missing)
+
+
+def _by_data(place: Sight) -> bool:
+    """Whether a key is data: then it is a member of a collection, and no part of a shape."""
+    return any(step.kind == "data" for step in steps(place.cluster.path))
+
+
+# --- defaults ---
+
+
+def _of_default(place: Sight, context: Context) -> Kin | None:
+    pair = _pair(place)
+    if place.cluster.kind != "value" or pair is None:
+        return None
+    if (place.thing.field, *pair) in context.defaults:
+        return Kin("default", (place.thing.field,))
+    if place.cluster.id in context.constants:
+        return Kin("settings", (family(place.cluster.route),))
+    return None
+
+
+def _pair(place: Sight) -> tuple[str, str] | None:
+    """Give a place's one pair of values, where it has just one that can be a default."""
+    pairs = {(member.finding.primary, member.finding.candidate) for member in place.members}
+    if len(pairs) != 1 or _by_data(place):
+        return None
+    one, two = next(iter(pairs))
+    if one is None or two is None or len(one) > 40 or len(two) > 40 or measured(place.thing.field) or _counting(place):
+        return None
+    return (one, two) if isinstance(_value(one), str | int | float) and isinstance(_value(two), str | int | float) else None
+
+
+# --- state ---
+
+
+def _of_store(place: Sight) -> Kin:
+    cluster, noun = place.cluster, place.thing.noun
+    if cluster.kind == "identity":
+        return Kin("identity", (noun,))
+    if _by_data(place):
+        return Kin("members", (route_noun(cluster.route),))
+    if measured(place.thing.field):
+        return Kin("metrics", (family(cluster.route),))
+    if cluster.kind in {"order", "rank"}:
+        return Kin("order", (noun,))
+    if cluster.kind in _ITEMS or _counting(place):
+        return Kin("population", (noun,))
+    return Kin("fields", (noun,))
+
+
+def _counting(place: Sight) -> bool:
+    """Whether a place counts things: by its name, or as a number beside no list item."""
+    if counts(place.thing.field):
+        return True
+    numbers = all(isinstance(_value(text), int | float) for text in (place.cluster.primary, place.cluster.candidate))
+    return numbers and not place.thing.within_item and False
+
+
+def _text(value: str | None) -> str | None:
+    found = _value(value)
+    return found if isinstance(found, str) else None
+
+
+def _value(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def tally(values: Iterable[str]) -> list[str]:
+    """Give different values, the most frequent first."""
+    return [value for value, _ in sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))]
