@@ -38,6 +38,7 @@ from replay.model import (
     Pair,
     Relation,
     Response,
+    RouteTiming,
     Subject,
     UsageError,
     Witness,
@@ -62,6 +63,7 @@ class Comparison:
     timing_floor_ms: float
     answers: tuple[Answers, ...]
     """Of each exchange with a finding, ready to be shown."""
+    timings: tuple[RouteTiming, ...] = ()
 
 
 @dataclass(slots=True)
@@ -175,6 +177,7 @@ def compare_archives(
         timing.counts,
         timing.floor_ms,
         tuple(draft.answers),
+        timing.timings,
     )
 
 

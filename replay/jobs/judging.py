@@ -112,6 +112,7 @@ def compare_run(
         relations=comparison.relations,
         not_compared=comparison.not_compared,
         timing=comparison.timing,
+        timings=comparison.timings,
         timing_floor_ms=comparison.timing_floor_ms,
         rules_path=basis.rules_path,
         rules_digest=basis.rules_digest,
