@@ -171,7 +171,7 @@ def compare_archives(
     relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
     return Comparison(
         pairs,
-        tuple(draft.findings),
+        tuple(draft.trail.settled(draft.findings)),
         relations,
         tuple(sorted(candidate.side.not_compared.items())),
         timing.counts,
@@ -248,7 +248,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
         if gap is None and decisive and all(item.witness is Witness.INFIDELITY for item in decisive):
             gap, detail = GapReason.INFIDELITY, f"{decisive[0].difference.transition}, the control too"
             heard = []
-    draft.trail.see(exchange, route)
+    draft.trail.see(exchange, other, route)
     if heard and other is not None:
         heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings.observed_for)
     draft.findings.extend(findings_of(exchange, route, heard))

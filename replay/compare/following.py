@@ -4,304 +4,444 @@ What follows from what: the things (rows) that a candidate is known to have othe
 How this works
 --------------
 A thing is named by its recorded id. A difference is about the things whose objects it stands in, and where it stands in none, about those that
-the request names. The first difference about a thing stands for itself and is remembered; a later one hangs on it
+the request names. The first difference about a thing stands for itself and leaves *facts*; a later one hangs on a fact that explains it:
 
-- where the thing's *whole state* became another one: a write of it ended otherwise (another class of status), its version differs, it is not
-  found, or its own list (a history) lacks something. Then other values, other statuses, and items that lack or are more, follow; or
-- where it *lacked* in a list, or was more: then it is not found elsewhere either. A search that lacks it says nothing: it ranks; or
-- where *one value* of it was other: then the same value under the same key follows, or a number that is off by as much; or
-- where it stands elsewhere in a list because of that: an order that is the same once the things that differ are left out; or
-- where its write gave another id than its own: then an item that only this daemon has, and that holds what the write said, follows.
+- *absent*: the candidate did not make the thing (the write that made it was refused, or gave another id), lost it (a look-up finds nothing, a
+  delete went through here alone), or lacks it in a list. Then items that lack, a status of 4xx to a request for it, and references to it follow.
+  A search that lacks it says nothing: it ranks. *Extra* is the same the other way round.
+- *decided*: a write of the thing ended otherwise, or its own list (a history) lacks an entry. Then values follow that this write sent or this
+  entry says, under the same key and with the same value, and the thing's version; no other value of it.
+- *version*: the version differs. Then versions, and conditional writes (409) of the thing follow.
+- *part*: one value was other. Then the same change under the same key follows, or a number that is off by as much.
 
-How an answer is written (formats, types, keys, headers) never follows from a thing's state, and nothing follows from another thing than the
-one it is about. A difference that hangs on another one is told with its thing and the exchange where that first differed; the judge lets it
-hang only where that one is open (what a rule accepts in one place excuses nothing elsewhere).
+An order follows where the rest stands alike once the things that differ are left out; a count of a list, where it differs by as many items as
+lack beside it by name. How an answer is written (formats, types, keys, headers) never follows, nor a status of 5xx.
+
+A thing that is said to be absent and is shown later, by its own id, was there: what hung on its absence is taken back in the end (`settled`).
+A difference that hangs on another one names its thing and the exchange where that first differed; the judge lets it hang only where that one
+is open (what a rule accepts in one place excuses nothing elsewhere). What a derived difference decides hangs on the same one in turn.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import unquote
 
 from replay.compare.blinding import blind
 from replay.compare.difference import Difference
+from replay.compare.things import (
+    ITEMS,
+    asked_things,
+    body_of,
+    born_ids,
+    digest_of,
+    holder_of,
+    is_id,
+    last_key,
+    looked_up,
+    members_of,
+    owned_by_target,
+    plain_key,
+    said,
+    sent_values,
+    shown_things,
+    speaks_of,
+    status_of,
+    texts_of,
+    thing_in_key,
+    things_in,
+    things_of,
+    value_at,
+)
 from replay.compare.witness import Heard
-from replay.content import Number, Value, dump, embedded, parse, walk
-from replay.identity import ID_KINDS, classify, find
-from replay.model import Absent, Exchange, Request, Response, Witness
+from replay.content import Number, Value, dump
+from replay.identity import classify
+from replay.model import Absent, Exchange, Finding, Witness
 from replay.routes import WRITES, Route, route_of
 
-_STEP: Final = re.compile(r"\.(<[a-z]+>|[^.\[\]\"]+)|\[(\+?\d+)\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
-_VERSIONS: Final = frozenset({"version", "newversion", "currentversion", "new_version", "current_version"})
+_VERSIONS: Final = frozenset({"version", "newversion", "currentversion"})
 _STATUSES: Final = frozenset({"status", "no-response"})
-_ITEMS: Final = frozenset({"missing-item", "extra-item"})
 _GONE: Final = frozenset({404, 410})
-_FOLLOWING: Final = frozenset({"value", "missing-item", "extra-item", "status", "missing-key", "extra-key", "identity"})
-"""Kinds that may follow from a thing's state; of keys only those that are ids."""
+_CONFLICTS: Final = frozenset({409, 412})
+_FOLLOWING: Final = frozenset({"value", "missing-item", "extra-item", "status", "missing-key", "extra-key", "identity", "type"})
+"""Kinds that may follow; of keys only those that are ids, of types only references that became null."""
 _COUNTS: Final = frozenset({"count", "total", "updated", "deleted", "forgotten", "affected", "matched"})
 """How many of the things that a request named there are: of one, whether it is there."""
+_STATES: Final = frozenset({"status", "state", "phase"})
+_PLACES: Final = frozenset({"rank", "position", "index", "order", "score", "similarity", "distance", "relevance"})
+"""What a thing has among others, and not of itself."""
 _RANKING: Final = ("recall", "search", "similar", "/mcp", "session-start", "prompt")
 """What the templates of routes have that give the best few."""
-_TEXT_CHARS_MIN: Final = 12
-_ASKER: Final = re.compile(r"""(?i)\b(?:session|agent|project|user)_?(?:key|id)?(?:"\s*:\s*"|=)[^"&]*""")
-"""A field or parameter of a request that says who asks, and in which session."""
-_SHARED: Final = re.compile(r"(?i)session|project|path|cwd|agent|harness|source|type|key|tags")
-"""Members whose texts many writes have in common."""
+_EXISTENCE: Final = re.compile(r"(?i)forget|delete|recover|restore|remove|purge|prune")
+"""What a write's route says where it decides whether a thing is there."""
+_CONDITIONAL: Final = re.compile(rb'(?i)"(?:if|expected)_?version"')
+_ASKS_OTHERWISE: Final = "the requests"
 _FAILED: Final = "isError"
 """How a tool's answer says that it failed."""
 
 
 @dataclass(slots=True)
 class Trail:
-    """The things that differed so far, in one comparison."""
+    """The facts about things so far, in one comparison; each says in words where it comes from."""
 
-    whole: dict[str, str] = field(default_factory=dict)
-    """Thing → why all of it follows, in words."""
-    lacking: dict[str, str] = field(default_factory=dict)
-    """Thing → where a list lacked it, or had it more, in words."""
-    parts_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Recorded thing that the candidate lacks → why."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Observed thing that the recording lacks, or recorded one that the candidate still has → why."""
+    decided: dict[tuple[str, str], list[tuple[Value, str]]] = field(default_factory=dict)
+    """Thing and key → what each write that ended otherwise said of it, and why."""
+    versions: dict[str, str] = field(default_factory=dict)
+    written: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Thing and key → digest of what the last write of it that was done sent: another version may lack it."""
+    parts: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Thing, key and the change of its value → why."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Thing that anything is known of → why."""
+    born_with: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Id → all ids that its write gave at once."""
     sent: dict[str, str] = field(default_factory=dict)
-    """What a write said which then gave a wrong id, and where."""
-    partly: dict[str, str] = field(default_factory=dict)
-    """Thing → where a value of it first differed, in words."""
-    parts: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    """Thing, key and the change of its value → where it first differed, in words."""
+    """What a write said which then gave a wrong id → why."""
+    _watched: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Observed id of an absent thing → since which exchange, and why it is said to be absent."""
+    _taken_back: set[str] = field(default_factory=set)
+
+    def see(self, exchange: Exchange, other: Exchange | None, route: Route) -> None:
+        """
+        Take note of what every pair tells, different or not.
+
+        A write gives ids at once, such as a memory and its job: where one is lost, so are they. A thing that was said to be absent may be shown.
+        """
+        body = body_of(exchange) if route.replay_class in WRITES else None
+        born = tuple(word for word in born_ids(body) if word not in self.born_with)
+        if len(born) > 1:
+            self.born_with.update(dict.fromkeys(born, born))
+        done = route.replay_class in WRITES and 2 in {(status_of(side) or 0) // 100 for side in (exchange, other) if side is not None}
+        lookup = looked_up(exchange.request) if done else None
+        for owner, key, value in sent_values(exchange.request) if lookup is not None else ():
+            if not isinstance(value, list | dict):
+                self.written[owner or lookup or "", plain_key(key)] = digest_of(value)
+        if self._watched and other is not None:
+            for thing in shown_things(other) & self._watched.keys():
+                since, reason = self._watched[thing]
+                if exchange.id > since:
+                    self._taken_back.add(reason)
+                    self._forget(reason)
+                    del self._watched[thing]
 
     def follow(self, heard: Sequence[Heard], exchange: Exchange, other: Exchange, observed_for: Callable[[str], str | None]) -> list[Heard]:
-        """Mark what hangs on an earlier exchange, and remember what stands for itself."""
-        route = route_of(exchange.request)
+        """Mark what hangs on an earlier exchange, and remember what it tells."""
+        pair = _Pair.of(exchange, other, observed_for)
         told: list[Heard] = []
-        first: list[tuple[tuple[str, ...], Difference]] = []
-        asked = things_of(exchange.request)
-        body = _body(exchange)
         for item in heard:
-            found = item.difference
-            things = _things(found, body) or asked
-            reason = ""
-            if item.witness is not Witness.INFIDELITY and not found.derived_from:
-                # What a request's one thing has (a history's rows) is the thing's own; where it names several, each answers for itself.
-                owners = asked if len(asked) == 1 else ()
-                reason = self._reason(found, (*things, *(thing for thing in owners if thing not in things)))
-                if not reason:
-                    first.append((things, found))
-            told.append(replace(item, difference=replace(found, derived_from=reason)) if reason else item)
-        undone = _is_lost(exchange, other) or (route.replay_class in WRITES and _ended_otherwise(exchange, other))
-        for things, found in first:
-            if found.kind not in _STATUSES:
-                # what a thing's own list lacks (its history, its chunks) is lacking of the thing
-                if found.kind == "missing-item" and len(asked) == 1:
-                    self._taint(asked, exchange.id, found)
-                ranked, writes = any(word in route.template for word in _RANKING), route.replay_class in WRITES
-                self._remember(found, things[:1], exchange.id, ranked=ranked, writes=writes)
-                if found.kind == "identity" and route.replay_class in WRITES:
-                    content = parse(exchange.request.body or b"", exchange.request.header(b"content-type"))
-                    reason = _told(exchange.id, str(found.recorded), found)
-                    said = _said(content.value) if content.kind == "json" else ""  # type: ignore[arg-type]  # by kind
-                    self.sent |= {said: reason} if said else {}
-            elif undone:
-                self._taint((*asked, *_owner(body)), exchange.id, found)
-        moved = {thing for things, _ in first for thing in things[:1]} | {thing for item in told for thing in _things(item.difference, body)[:1]}
-        theirs = _body(other) if any(item.difference.kind == "order" for item in told) else None
-        return [self._with_order(item, body, theirs, observed_for, moved) for item in told]
+            reason = self._reason_for_asking(item, pair) if item.witness is not Witness.INFIDELITY else ""
+            told.append(replace(item, difference=replace(item.difference, derived_from=reason)) if reason else item)
+        counted = [self._with_count(item, told, pair) for item in told]
+        # only now: what stands for itself in this exchange explains nothing else in it but order and counts
+        for item in counted:
+            if item.witness is not Witness.INFIDELITY:
+                self._remember(item.difference, pair)
+        moved = {thing for item in counted for thing in things_of(item.difference, pair.body)[:1]}
+        theirs = body_of(other) if any(item.difference.kind == "order" for item in counted) else None
+        return [self._with_order(item, pair, theirs, moved) for item in counted]
 
-    def _with_order(self, item: Heard, body: Value, other: Value, observed_for: Callable[[str], str | None], moved: AbstractSet[str]) -> Heard:
+    def settled(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Give findings without what hung on the absence of things that were there after all."""
+        return [replace(finding, derived_from="") if finding.derived_from in self._taken_back else finding for finding in findings]
+
+    # --- what follows ---
+
+    def _reason_for_asking(self, item: Heard, pair: "_Pair") -> str:
+        """Say what a difference hangs on; empty where it stands for itself, or is marked already."""
+        found = item.difference
+        if found.derived_from:
+            lost = (
+                next((thing for thing in pair.asked if thing in self.absent), None) if found.derived_from.startswith(_ASKS_OTHERWISE) else None
+            )
+            origin = "" if lost is None else self.absent[lost].split(",", 1)[0]
+            return f"{origin}, which did not give {lost}: {found.derived_from}" if origin else ""
+        return self._reason(found, pair)
+
+    def _reason(self, found: Difference, pair: "_Pair") -> str:
+        if found.kind not in _FOLLOWING or found.quirk:
+            return ""
+        own = thing_in_key(found)
+        if found.kind in ITEMS:
+            return self._reason_of_item(found, pair)
+        if own is not None:
+            return (self.absent if found.kind == "missing-key" else self.extra).get(own, "")
+        if isinstance(found.recorded, str) and found.recorded in self.absent and is_id(found.recorded):
+            return self.absent[found.recorded]  # whatever speaks of a thing that is not there
+        if found.kind in _STATUSES:
+            return self._reason_of_status(pair)
+        lost = next((thing for thing in things_of(found, pair.body) if thing in self.absent), None) if pair.writes else None
+        if lost is not None:
+            return self.absent[lost]  # what a write says of one thing that it did not find
+        if found.kind in {"missing-key", "extra-key"}:
+            return self._reason_in_tool(found, pair)
+        return self._reason_of_value(found, pair) if found.kind == "value" else ""
+
+    def _reason_of_item(self, found: Difference, pair: "_Pair") -> str:
+        item, known = (found.recorded, self.absent) if found.kind == "missing-item" else (found.observed, self.extra)
+        thing = next(iter(things_in(item)), None)
+        if thing is not None and thing in known:
+            return known[thing]
+        if pair.owner is not None:  # an entry of the thing's own list
+            if pair.owner in known:
+                return known[pair.owner]
+            for key, value in members_of(item) if not isinstance(item, Absent) else ():
+                plain = plain_key(key)
+                if plain in _VERSIONS and pair.owner in self.versions:
+                    return self.versions[pair.owner]
+                # a history says it as the new content or the new version
+                reason = "" if isinstance(value, list | dict) else self._decision(pair.owner, plain.removeprefix("new"), value)
+                if reason:
+                    return reason
+        if self.sent and found.kind == "extra-item" and not isinstance(item, Absent):
+            return next((self.sent[text] for text in texts_of(item) if text in self.sent), "")
+        return ""
+
+    def _reason_of_status(self, pair: "_Pair") -> str:
+        one, two = pair.statuses
+        if one is None or two is None or max(one, two) >= 500:
+            return ""
+        for thing in pair.asked:
+            if thing in self.absent and two >= 400:
+                return self.absent[thing]
+            if thing in self.extra and one >= 400:
+                return self.extra[thing]
+            if thing in self.versions and pair.conditional and {one, two} & _CONFLICTS:
+                return self.versions[thing]
+        return ""
+
+    def _reason_in_tool(self, found: Difference, pair: "_Pair") -> str:
+        """Say which absent thing a tool speaks of, in JSON inside a string."""
+        return next((self.absent[thing] for thing in pair.asked if thing in self.absent), "") if ".<json>" in found.path else ""
+
+    def _reason_of_value(self, found: Difference, pair: "_Pair") -> str:
+        key, things = last_key(found.at), pair.things(found)
+        plain = plain_key(key)
+        for thing in things:
+            reason = self._decision(thing, plain, found.recorded, found.observed)
+            if reason:
+                return reason
+            if thing in self.versions and (plain in _VERSIONS or self._was_written(thing, plain, found)):
+                return self.versions[thing]
+            for change in _changes(found):
+                if (thing, key, change) in self.parts:
+                    return self.parts[thing, key, change]
+            if plain in _STATES and (thing, key, _state(found)) in self.parts:
+                return self.parts[thing, key, _state(found)]
+        if key == _FAILED or plain in _COUNTS or ".<json>" in found.path:
+            return next((self.absent[thing] for thing in pair.asked if thing in self.absent), "")
+        return ""
+
+    def _decision(self, thing: str, key: str, *shown: Value | Absent) -> str:
+        """Give the write, which ended otherwise, that sent what is shown of a thing under a key."""
+        return next((why for sent, why in self.decided.get((thing, key), ()) if any(speaks_of(sent, value) for value in shown)), "")
+
+    def _was_written(self, thing: str, key: str, found: Difference) -> bool:
+        """Whether one side shows what the last write of a thing sent, and the other does not."""
+        sent = self.written.get((thing, key))
+        return sent is not None and sent in {digest_of(value) for value in (found.recorded, found.observed) if not isinstance(value, Absent)}
+
+    def _with_count(self, item: Heard, told: Sequence[Heard], pair: "_Pair") -> Heard:
+        """Mark a count that differs by as many items as a list beside it lacks, or has more, by name."""
+        found = item.difference
+        one, two = found.recorded, found.observed
+        if found.derived_from or found.kind != "value" or plain_key(last_key(found.at)) not in _COUNTS or item.witness is Witness.INFIDELITY:
+            return item
+        if not (isinstance(one, Number) and isinstance(two, Number) and one.integral and two.integral):
+            return item
+        holder = holder_of(found.path)
+        lists: dict[str, list[Difference]] = {}
+        for near in (other.difference for other in told):
+            if near.kind in ITEMS and holder_of(near.path) in {holder, holder_of(holder)}:
+                lists.setdefault(near.path, []).append(near)
+        for near_by in lists.values():
+            more = sum(1 if near.kind == "extra-item" else -1 for near in near_by)
+            named = [(thing, near) for near in near_by for thing in things_of(near, pair.body)[:1]]
+            if more == int(two.value) - int(one.value) and len(named) == len(near_by):
+                thing, first = next(((thing, near) for thing, near in named if not near.derived_from), named[0])
+                reason = first.derived_from or _told(pair.number, thing, first)
+                return replace(item, difference=replace(found, derived_from=reason))
+        return item
+
+    def _with_order(self, item: Heard, pair: "_Pair", other: Value, moved: AbstractSet[str]) -> Heard:
         """Mark a list's order where only things that differ stand elsewhere."""
         found = item.difference
         if found.kind != "order" or found.derived_from or item.witness is Witness.INFIDELITY:
             return item
-        left, right = ([_names(one) for one in items] if isinstance(items := _at(found.at, value), list) else [] for value in (body, other))
-        known = {observed: recorded for recorded in left if recorded is not None and (observed := observed_for(recorded)) is not None}
+        left, right = (
+            [_names(one) for one in items] if isinstance(items := value_at(found.at, value), list) else [] for value in (pair.body, other)
+        )
+        known = {observed: recorded for recorded in left if recorded is not None and (observed := pair.observed_for(recorded)) is not None}
         ours = [known.get(name, name) for name in right if name is not None]
-        differing = {thing for thing in left if thing is not None and (thing in moved or thing in self.whole or thing in self.partly)}
-        reason = next((told for thing in left if thing in differing and (told := self.whole.get(thing) or self.partly.get(thing))), "")
+        differing = {thing for thing in left if thing is not None and (thing in moved or thing in self.changed)}
+        reason = next((self.changed[thing] for thing in left if thing in differing and thing in self.changed), "")
         common = set(left) & set(ours) - differing
         if len(differing) > max(1, len(common)):
             return item  # where most of them differ, what is left in order proves nothing
         same = [thing for thing in left if thing in common] == [thing for thing in ours if thing in common]
         return replace(item, difference=replace(found, derived_from=reason)) if reason and same and None not in left else item
 
-    def see(self, exchange: Exchange, route: Route) -> None:
-        """Take note of the ids that a write gave at once, such as a memory and its job: where one is lost, so are they."""
-        body = _body(exchange) if route.replay_class in WRITES else None
-        if isinstance(body, dict):
-            born = tuple(value for value in body.values() if isinstance(value, str) and value not in self.parts_of and _is_id(value))
-            if len(born) > 1:
-                self.parts_of.update(dict.fromkeys(born, born))
+    # --- what is remembered ---
 
-    def _reason(self, found: Difference, things: Sequence[str]) -> str:
-        if found.kind not in _FOLLOWING or found.quirk:
-            return ""
-        own = _thing_in_key(found)
-        if found.kind in {"missing-key", "extra-key"} and own is None and not self._in_failed_tool(found, things):
-            return ""
-        if found.kind == "identity":
-            return self.whole.get(found.recorded, "") if isinstance(found.recorded, str) else ""
-        if self.sent and found.kind == "extra-item" and not isinstance(found.observed, Absent):
-            told = next((self.sent[text] for text in _texts(found.observed) if text in self.sent), "")
-            if told:
-                return told
-        for thing in (own, *things) if own is not None else things:
-            if thing in self.whole:
-                return self.whole[thing]
-            if thing in self.lacking and self._speaks_of_absence(found, thing, things, own):
-                return self.lacking[thing]
-            for change in _changes(found):
-                if (thing, _key(found), change) in self.parts:
-                    return self.parts[thing, _key(found), change]
-        return ""
-
-    def _speaks_of_absence(self, found: Difference, thing: str, things: Sequence[str], own: str | None) -> bool:
-        """Whether a difference may be there because a thing is not, or is only over here."""
-        if found.kind in _ITEMS:
-            return thing == things[0] or (found.kind == "missing-item" and len(things) == 2)  # itself, or what is its own
-        key = _key(found)
-        return own == thing or found.kind in {"status", "missing-key", "extra-key"} or key == _FAILED or key.lower() in _COUNTS
-
-    def _in_failed_tool(self, found: Difference, things: Sequence[str]) -> bool:
-        """Whether a key is lacking because a tool speaks of a thing that is not there."""
-        return ".<json>" in found.path and any(thing in self.whole or thing in self.lacking for thing in things)
-
-    def _remember(self, found: Difference, things: tuple[str, ...], number: int, *, ranked: bool, writes: bool) -> None:
-        key, own = _key(found), _thing_in_key(found)
-        if own is not None:
-            self._taint((own,), number, found)
-        elif found.kind == "identity" and isinstance(found.recorded, str) and _is_id(found.recorded):
-            self.whole.setdefault(found.recorded, _told(number, found.recorded, found))
-        elif found.kind in _ITEMS:
-            for thing in () if ranked else things:
-                for part in self.parts_of.get(thing, (thing,)):
-                    self.lacking.setdefault(part, _told(number, thing, found))
-        elif key.lower() in _VERSIONS or key == _FAILED or (writes and key.lower() in _COUNTS):  # a listing's count tells nothing of one thing
-            self._taint(things, number, found)
+    def _remember(self, found: Difference, pair: "_Pair") -> None:
+        if found.derived_from and not found.derived_from.startswith("#"):
+            return  # it hangs on this very exchange
+        if found.kind in _STATUSES:
+            self._remember_status(found, pair)
+        elif found.kind in ITEMS:
+            self._remember_item(found, pair)
+        elif (own := thing_in_key(found)) is not None:
+            if found.kind == "missing-key":
+                self._lose(own, found, pair)
+        elif pair.writes and found.kind in {"identity", "missing-key"} and isinstance(found.recorded, str) and is_id(found.recorded):
+            self._lose(found.recorded, found, pair)
+            text = said(pair.exchange.request)
+            if text:
+                self.sent.setdefault(text, _why(found, found.recorded, pair))
         elif found.kind == "value":
-            for thing in things:
-                self.partly.setdefault(thing, _told(number, thing, found))
-                for change in _changes(found):
-                    self.parts.setdefault((thing, key, change), _told(number, thing, found))
+            self._remember_value(found, pair)
 
-    def _taint(self, things: Sequence[str], number: int, found: Difference) -> None:
-        for thing in things:
-            for part in self.parts_of.get(thing, (thing,)):
-                self.whole.setdefault(part, _told(number, thing, found))
+    def _remember_status(self, found: Difference, pair: "_Pair") -> None:
+        one, two = pair.statuses
+        good, theirs = one is not None and one // 100 == 2, two is not None and two // 100 == 2
+        if good == theirs:
+            return
+        lookup = looked_up(pair.exchange.request)
+        if pair.writes:
+            for thing in pair.asked:
+                self._decide(thing, found, pair)
+            if good:
+                for thing in born_ids(pair.body):
+                    if thing not in pair.asked:
+                        self._lose(thing, found, pair)
+        if lookup is not None and ((good and two in _GONE) or (theirs and one in _GONE)):
+            self._lose(lookup, found, pair) if good else self.extra.setdefault(lookup, _why(found, lookup, pair))
 
-
-def things_of(request: Request) -> tuple[str, ...]:
-    """
-    Give the ids that a request names in its target and body, each once.
-
-    Not those that say who asks: in headers, and the session, agent and project of nearly every request, or all would hang on the first fault.
-    """
-    target = unquote(request.target.decode("utf-8", "surrogateescape"), errors="surrogateescape")
-    texts = (target, (request.body or b"").decode("utf-8", "surrogateescape"))
-    return tuple(dict.fromkeys(word for text in texts for word in _ids(_ASKER.sub("", text))))
-
-
-def _ids(text: str) -> Iterator[str]:
-    return (text[span.start : span.end] for span in find(text) if span.role.kind in ID_KINDS)
-
-
-def _is_lost(exchange: Exchange, other: Exchange) -> bool:
-    """Whether what was there is not there, or the other way round."""
-    one, two = _status(exchange), _status(other)
-    return one is not None and two is not None and (one in _GONE) != (two in _GONE)
-
-
-def _ended_otherwise(exchange: Exchange, other: Exchange) -> bool:
-    """Whether one of two writes was done and the other was not."""
-    one, two = _status(exchange), _status(other)
-    return one is None or two is None or (one // 100 == 2) != (two // 100 == 2)
-
-
-def _status(exchange: Exchange) -> int | None:
-    return exchange.outcome.status if isinstance(exchange.outcome, Response) else None
-
-
-def _body(exchange: Exchange) -> Value:
-    if not isinstance(exchange.outcome, Response):
-        return None
-    content = parse(exchange.outcome.body or b"", exchange.outcome.header(b"content-type"))
-    return content.value if content.kind == "json" else None  # type: ignore[return-value]  # by kind
-
-
-def _things(found: Difference, body: Value) -> tuple[str, ...]:
-    """Give the things in whose objects a difference stands, the nearest first; an item that one side lacks is itself the nearest."""
-    if found.kind in _ITEMS:
-        inner = _things_in(found.recorded if found.kind == "missing-item" else found.observed)
-        return inner[:1] + _around(found.at, body)
-    return _around(found.at, body)
-
-
-def _around(at: str, body: Value) -> tuple[str, ...]:
-    owners = [owner for value in _way(at, body)[:-1] for owner in _owner(value)]
-    return tuple(dict.fromkeys(reversed(owners)))
-
-
-def _at(at: str, body: Value) -> Value:
-    return _way(at, body)[-1]
-
-
-def _way(at: str, body: Value) -> list[Value]:
-    """Give the values that a place of a body is reached through, with that at the place as the last one; None where there is no such."""
-    way = [body]
-    for step in _STEP.finditer(at, 1) if at.startswith("$") else ():
-        name, index, quoted = step.groups()
-        value = way[-1]
-        if name == "<json>":
-            way.append(embedded(value) if isinstance(value, str) else None)
-        elif index is not None:
-            # what only the observed answer has stands at that one's index
-            way.append(value[int(index)] if isinstance(value, list) and index.isdecimal() and int(index) < len(value) else None)
+    def _remember_item(self, found: Difference, pair: "_Pair") -> None:
+        item = found.recorded if found.kind == "missing-item" else found.observed
+        thing = next(iter(things_in(item)), None)
+        if pair.owner is not None and not isinstance(item, Absent) and found.kind == "missing-item":
+            for key, value in members_of(item):
+                plain = plain_key(key).removeprefix("new")
+                if plain in _VERSIONS | {"version"}:
+                    self._note(self.versions, pair.owner, found, pair)
+                elif not isinstance(value, list | dict) and plain != "id":
+                    self.decided.setdefault((pair.owner, plain), []).append((value, _why(found, pair.owner, pair)))
+        if thing is None or pair.ranked:
+            return
+        if found.kind == "missing-item":
+            self._lose(thing, found, pair)
         else:
-            way.append(value.get(name if name is not None else _unquoted(quoted)) if isinstance(value, dict) else None)
-    return way
+            self.extra.setdefault(thing, _why(found, thing, pair))
+
+    def _remember_value(self, found: Difference, pair: "_Pair") -> None:
+        key, things = last_key(found.at), pair.things(found)[:1]
+        plain = plain_key(key)
+        for thing in things:
+            if plain in _VERSIONS:
+                self._decide(thing, found, pair) if pair.writes else self._note(self.versions, thing, found, pair)
+            elif key == _FAILED:
+                self._remember_failure(thing, found, pair)
+            elif pair.writes and plain in _COUNTS:
+                if len(pair.asked) == 1:
+                    self._decide(thing, found, pair)
+            elif plain not in _PLACES or not pair.ranked:
+                if pair.writes and plain in _STATES:
+                    self._decide(thing, found, pair)
+                for change in (*_changes(found), *((_state(found),) if plain in _STATES else ())):
+                    self.parts.setdefault((thing, key, change), _why(found, thing, pair))
+                self.changed.setdefault(thing, _why(found, thing, pair))
+
+    def _remember_failure(self, thing: str, found: Difference, pair: "_Pair") -> None:
+        """A tool that failed found nothing, or did not do its work."""
+        self._decide(thing, found, pair)
+        if found.recorded is False and len(pair.asked) == 1:
+            self._lose(thing, found, pair)
+
+    def _decide(self, thing: str, found: Difference, pair: "_Pair") -> None:
+        """Note that a write of a thing ended otherwise: what it sent, and its version, are other from here on."""
+        why = _why(found, thing, pair)
+        self._note(self.versions, thing, found, pair)
+        for owner, key, value in sent_values(pair.exchange.request):
+            if (owner is None or owner == thing) and plain_key(key) != "id":
+                self.decided.setdefault((thing, plain_key(key)), []).append((value, why))
+        if pair.decides_existence:
+            self._lose(thing, found, pair)
+            self.extra.setdefault(thing, why)
+            observed = pair.observed_for(thing)
+            if observed is not None:
+                self.extra.setdefault(observed, why)
+
+    def _lose(self, thing: str, found: Difference, pair: "_Pair") -> None:
+        for part in self.born_with.get(thing, (thing,)):
+            if part not in self.absent:
+                why = _why(found, thing, pair)
+                self.absent[part] = why
+                self.changed.setdefault(part, why)
+                observed = pair.observed_for(part)
+                if observed is not None:
+                    self._watched[observed] = (pair.number, why)
+
+    def _forget(self, reason: str) -> None:
+        for facts in (self.absent, self.extra, self.changed):
+            for thing in [thing for thing, why in facts.items() if why == reason]:
+                del facts[thing]
+
+    def _note(self, facts: dict[str, str], thing: str, found: Difference, pair: "_Pair") -> None:
+        for known in (facts, self.changed):
+            known.setdefault(thing, _why(found, thing, pair))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """An exchange and its partner while they are followed."""
+
+    exchange: Exchange
+    body: Value
+    asked: tuple[str, ...]
+    owner: str | None
+    """The thing whose own part the request asks for."""
+    statuses: tuple[int | None, int | None]
+    writes: bool
+    ranked: bool
+    decides_existence: bool
+    conditional: bool
+    observed_for: Callable[[str], str | None]
+
+    @staticmethod
+    def of(exchange: Exchange, other: Exchange, observed_for: Callable[[str], str | None]) -> "_Pair":
+        request, route = exchange.request, route_of(exchange.request)
+        return _Pair(
+            exchange,
+            body_of(exchange),
+            asked_things(request),
+            owned_by_target(request),
+            (status_of(exchange), status_of(other)),
+            route.replay_class in WRITES,
+            any(word in route.template for word in _RANKING),
+            request.method.upper() == b"DELETE" or _EXISTENCE.search(route.template) is not None,
+            request.header(b"if-match") is not None or _CONDITIONAL.search(request.body or b"") is not None,
+            observed_for,
+        )
+
+    @property
+    def number(self) -> int:
+        return self.exchange.id
+
+    def things(self, found: Difference) -> tuple[str, ...]:
+        """Give the things that a difference is about; where it stands in none's object, those that the request names, if it is one."""
+        around = things_of(found, self.body)
+        if not around:
+            return self.asked
+        return (*around, *(thing for thing in self.asked if len(self.asked) == 1 and thing not in around))
 
 
 def _names(item: Value) -> str | None:
-    return next(iter(_things_in(item)), None)
-
-
-def _unquoted(quoted: str) -> str:
-    """Read a key as a path spells it where it is no plain word."""
-    return quoted[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-
-
-def _owner(value: Value) -> list[str]:
-    """Give what an object calls its own id."""
-    own = value.get("id") if isinstance(value, dict) else None
-    return [own] if isinstance(own, str) and _is_id(own) else []
-
-
-def _things_in(value: Value | Absent) -> tuple[str, ...]:
-    """Give the thing that an item is: its own id, else the id in an object that it wraps; a text that is an id is one."""
-    if isinstance(value, str):
-        return (value,) if _is_id(value) else ()
-    if not isinstance(value, dict):
-        return ()
-    inner = [holder for holder in value.values() if isinstance(holder, dict)]
-    return tuple(thing for holder in (value, *inner) for thing in _owner(holder))
-
-
-def _thing_in_key(found: Difference) -> str | None:
-    """Give the id that is the key of what is lacking or more."""
-    if found.kind not in {"missing-key", "extra-key"}:
-        return None
-    key = _last(found.at)
-    return key if _is_id(key) else None
-
-
-def _last(at: str) -> str:
-    last = ""
-    for step in _STEP.finditer(at, 1) if at.startswith("$") else ():
-        name, _, quoted = step.groups()
-        last = name if name is not None else _unquoted(quoted) if quoted is not None else last
-    return last
-
-
-def _key(found: Difference) -> str:
-    return _last(found.at)
+    return next(iter(things_in(item)), None)
 
 
 def _changes(found: Difference) -> tuple[str, ...]:
@@ -312,25 +452,20 @@ def _changes(found: Difference) -> tuple[str, ...]:
     if spelt[0] == spelt[1]:  # two times, two ids: only the very same change is the same
         spelt = [dump(found.recorded), dump(found.observed)]
     changes = [" → ".join(spelt)]
-    if isinstance(found.recorded, Number) and isinstance(found.observed, Number) and found.recorded.integral and found.observed.integral:
-        changes.append(f"by {found.observed.value - found.recorded.value}")
+    one, two = found.recorded, found.observed
+    numbers = isinstance(one, Number) and isinstance(two, Number) and one.integral and two.integral
+    if numbers and plain_key(last_key(found.at)) not in _PLACES:
+        changes.append(f"by {two.value - one.value}")  # type: ignore[union-attr]  # numbers
     return tuple(changes)
 
 
-def _texts(value: Value) -> Iterator[str]:
-    """Give the texts in a value that are long enough to tell it from others."""
-    return (leaf for _, leaf in walk(value) if isinstance(leaf, str) and len(leaf) >= _TEXT_CHARS_MIN and classify(leaf) is None)
+def _state(found: Difference) -> str:
+    """Spell the state in which the candidate's thing stays."""
+    return f"stays {'' if isinstance(found.observed, Absent) else blind(found.observed)}"
 
 
-def _said(value: Value) -> str:
-    """Give the longest text of a write, by which what was made of it is known; not one that others have, too, such as a project's path."""
-    own = (leaf for path, leaf in walk(value) if isinstance(leaf, str) and not _SHARED.search(_last(path)))
-    return max((text for leaf in own for text in _texts(leaf)), key=len, default="")
-
-
-def _is_id(text: str) -> bool:
-    role = classify(text)
-    return role is not None and role.kind in ID_KINDS
+def _why(found: Difference, thing: str, pair: _Pair) -> str:
+    return found.derived_from or _told(pair.number, thing, found)
 
 
 def _told(number: int, thing: str, found: Difference) -> str:
@@ -338,4 +473,4 @@ def _told(number: int, thing: str, found: Difference) -> str:
     return f"#{number}, where {'id' if role is None else role.kind} {thing} first differed ({found.path})"
 
 
-__all__ = ["Trail", "things_of"]
+__all__ = ["Trail"]

@@ -115,13 +115,14 @@ def noted(found: Sequence[Finding]) -> list[tuple[str, bool]]:
     return [(item.kind, bool(item.derived_from)) for item in found if item.subject.id == "2"]
 
 
-def test_an_id_that_was_not_given_again(exchange: Maker, tmp_path: Path) -> None:
-    """What a later answer lacks of the thing itself follows from the answer that gave no id; what else it lacks does not."""
+@pytest.mark.parametrize(("total", "follows"), [(1, True), (0, False)])
+def test_an_id_that_was_not_given_again(exchange: Maker, tmp_path: Path, total: int, follows: bool) -> None:  # noqa: FBT001  # a case
+    """What a later answer lacks of a thing, and a count of just that, follow from the answer that gave no id; what else it lacks does not."""
     kept = {"id": R2, "content": "kept", "n": 1}
     recorded = [exchange(1, {"id": R1}), exchange(2, {"items": [{"id": R1, "content": "gone"}, kept], "total": 2})]
-    lost = replace(exchange(2, {"items": [{**kept, "id": O2}], "total": 1}), note=f"{R1} was not given again by #1")
+    lost = replace(exchange(2, {"items": [{**kept, "id": O2}], "total": total}), note=f"{R1} was not given again by #1")
     made, _ = replayed(tmp_path, recorded, [exchange(1, {}), lost])
-    assert noted(made.findings) == [("missing-item", True), ("value", False)]
+    assert noted(made.findings) == [("missing-item", True), ("value", follows)]
 
 
 def test_several_ids_that_were_not_given_again(exchange: Maker, tmp_path: Path) -> None:
