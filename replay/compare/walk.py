@@ -3,169 +3,211 @@ Walk two parsed answers side by side and yield every difference.
 
 How this works
 --------------
-Equal parts are passed at once. Objects are compared by key, lists after alignment, leaves by `leaves.relate`.
-Strings that hold JSON on both sides are opened. Nothing here knows rules or noise: what is not equal and in no tolerated relation is a
-`Difference`.
+What is equal is passed at once, without a look at its parts but for one: a text that is a recorded id with another name over there is not equal
+to itself. Objects are compared by key (`keys`), lists after alignment (`aligning`), leaves by `leaves.relate`. Strings that hold JSON on both
+sides are opened. Values of two types are brought to a common form where there is one (`forms`): the habit is one finding, and what the values
+then say is walked like anything else. Nothing here knows rules or noise: what is not equal and in no tolerated relation is a `Difference`.
 
-Lists are aligned first (`aligning`). What stays alone there is a missing or extra item. Paired items in another order are one `order`
-difference.
+The pairs that are still to be walked lie on a stack of this module's own, so no nesting is too deep; below `_DEPTH_MAX` levels all that differs
+is one difference. Members that differ are walked in the order of their names, so what is found does not depend on the order of keys.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Final, NamedTuple
 
-from replay.compare.aligning import align_items, sketch
-from replay.compare.blinding import blind, blind_text
+from replay.compare.aligning import align_items
 from replay.compare.difference import ABSENT, Difference, type_name
+from replay.compare.forms import common_form, is_empty
+from replay.compare.keys import Renaming, case_change, is_map, match_keys, skeleton_child
 from replay.compare.leaves import relate
+from replay.compare.ranking import is_ranked, order_difference
 from replay.compare.state import Place, Scene
-from replay.content import Alignment, Number, Pairing, Value, align, child, embedded
+from replay.compare.vectors import compare_numbers, is_vector
+from replay.content import Alignment, Number, Value, child, embedded
+from replay.identity import Bindings
 from replay.model import DifferenceClass
+
+_DEPTH_MAX: Final = 1000
+"""Levels of an answer that are walked one by one. Places below are too long to be told."""
+_SKIP_DEPTH_MAX: Final = 64
+"""Levels at which whole parts are asked for equality: each such question looks at all that is below."""
+
+
+class _Task(NamedTuple):
+    """A pair that is still to be walked."""
+
+    recorded: Value
+    observed: Value
+    scene: Scene
+    place: Place
+    depth: int
 
 
 def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> Iterator[Difference]:
     """Yield the differences of two values that stand at *place*."""
-    if recorded is observed:
+    stack = [_Task(recorded, observed, scene, place, 0)]
+    while stack:
+        task = stack.pop()
+        below: list[_Task] = []
+        match task.recorded, task.observed:
+            case dict() as one, dict() as two:
+                yield from _objects(one, two, task, below)
+            case list() as one, list() as two:
+                yield from _lists(one, two, task, below)
+            case str() as one, str() as two:
+                yield from _texts(one, two, task, below)
+            case one, two if type(one) is type(two):
+                yield from _leaves(task)
+            case _:
+                yield from _types(task, below)
+        stack.extend(reversed(below))
+
+
+def _leaves(task: _Task) -> Iterator[Difference]:
+    recorded, observed, scene, place, _ = task
+    for found in relate(recorded, observed, scene, place):
+        yield Difference(found.difference, found.kind, place.path, place.at, recorded, observed, found.transition, found.quirk, found.ids)
+
+
+def _texts(recorded: str, observed: str, task: _Task, below: list[_Task]) -> Iterator[Difference]:
+    scene, place = task.scene, task.place
+    left = embedded(recorded) if recorded != observed else None
+    right = embedded(observed) if left is not None else None
+    if left is None or right is None:
+        yield from _leaves(task)
         return
-    match recorded, observed:
-        case dict(), dict():
-            yield from _objects(recorded, observed, scene, place)
-        case list(), list():
-            yield from _lists(recorded, observed, scene, place)
-        case str(), str() if recorded != observed and (inner := _opened(recorded, observed)) is not None:
-            below = Place(f"{place.at}.<json>", f"{place.path}.<json>", place.key)
-            if type(inner[0]) is type(inner[1]):
-                yield from walk_pair(*inner, scene, below)
-            else:
-                change = f"{type_name(inner[0])} → {type_name(inner[1])}"
-                yield Difference(DifferenceClass.STRUCTURAL, "type", below.path, below.at, inner[0], inner[1], change)
-        case _:
-            for found in relate(recorded, observed, scene, place):
-                yield Difference(
-                    found.difference, found.kind, place.path, place.at, recorded, observed, found.transition, found.quirk, found.ids
-                )
+    if not _skips(left, right, scene.side.bindings, task.depth):
+        below.append(_Task(left, right, scene, Place(f"{place.at}.<json>", f"{place.path}.<json>", place.key), task.depth + 1))
+    else:
+        scene.tolerate("JSON in a text, written otherwise", place.path)
 
 
-def _opened(recorded: str, observed: str) -> tuple[Value, Value] | None:
-    """What two strings hold where both hold JSON objects or lists."""
-    left = embedded(recorded)
-    right = None if left is None else embedded(observed)
-    return None if left is None or right is None else (left, right)
+def _types(task: _Task, below: list[_Task]) -> Iterator[Difference]:
+    """Another JSON type is a difference; what both say in a common form is walked beside it."""
+    recorded, observed, scene, place, depth = task
+    form = common_form(recorded, observed)
+    transition = f"{type_name(recorded)} → {type_name(observed)}"
+    quirk = "" if form is None else form.quirk
+    yield Difference(DifferenceClass.STRUCTURAL, "type", place.path, place.at, recorded, observed, transition, quirk)
+    if form is not None:
+        step = "[*]" if form.step == "[0]" else form.step
+        below.append(_Task(form.recorded, form.observed, scene, Place(place.at + form.step, place.path + step, place.key), depth + 1))
 
 
-def _objects(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, place: Place) -> Iterator[Difference]:
-    at, path = place.at, place.path
-    renamed = _keys(recorded, observed, scene, path)
-    respelt = _respelt(recorded, observed, renamed)
-    for key, value in recorded.items():
-        inner = Place(child(at, key), child(path, blind_text(key)), key)
-        other = respelt.get(key) or renamed.get(key, key)
-        if key in respelt:
+# --- objects ---
+
+
+def _objects(recorded: dict[str, Value], observed: dict[str, Value], task: _Task, below: list[_Task]) -> Iterator[Difference]:
+    scene, place, depth = task.scene, task.place, task.depth
+    if depth >= _DEPTH_MAX:
+        if not _same(recorded, observed):
+            yield _too_deep(place)
+        return
+    changed, left, right = _changes(recorded, observed, scene.side.bindings, depth)
+    if not changed and not left and not right:
+        return
+    at, path, mapped = place.at, place.path, is_map(recorded)
+    for key in changed:
+        inner = Place(child(at, key), skeleton_child(path, key, mapped=mapped), key)
+        below.append(_Task(recorded[key], observed[key], scene, inner, depth + 1))
+    renaming = match_keys((left, recorded), (right, observed), scene, path) if left and right else Renaming()
+    taken = {*renaming.names.values(), *renaming.respelt.values()}
+    for key in left:
+        inner = Place(child(at, key), skeleton_child(path, key, mapped=mapped), key)
+        value, other = recorded[key], renaming.names.get(key)
+        if key in renaming.respelt:
             # The field is there under another spelling: one finding for the name, and its value is compared all the same.
-            yield Difference(
-                DifferenceClass.STRUCTURAL, "respelt-key", inner.path, inner.at, key, other, "another spelling of the key", "q-key-case"
-            )
-        if other in observed:
-            yield from walk_pair(value, observed[other], scene, inner)
+            other = renaming.respelt[key]
+            yield Difference(DifferenceClass.STRUCTURAL, "respelt-key", inner.path, inner.at, key, other, case_change(key, other), "q-key-case")
+        if other is not None:
+            below.append(_Task(value, observed[other], _unbound(scene) if key in renaming.weak else scene, inner, depth + 1))
         else:
-            quirk = "q-null-left-out" if value is None else ""
+            quirk = "q-null-left-out" if value is None else "q-empty-left-out" if is_empty(value) else ""
             yield Difference(
                 DifferenceClass.STRUCTURAL, "missing-key", inner.path, inner.at, value, ABSENT, f"{type_name(value)} → absent", quirk
             )
-    taken = {respelt.get(key) or renamed.get(key, key) for key in recorded}
-    for key, value in observed.items():
+    for key in right:
         if key not in taken:
-            quirk = "q-null-added" if value is None else ""
-            skeleton = child(path, blind_text(key))
-            transition = f"absent → {type_name(value)}"
+            value = observed[key]
+            quirk = "q-null-added" if value is None else "q-empty-added" if is_empty(value) else ""
+            skeleton, transition = skeleton_child(path, key, mapped=mapped), f"absent → {type_name(value)}"
             yield Difference(DifferenceClass.STRUCTURAL, "extra-key", skeleton, child(at, key), ABSENT, value, transition, quirk)
+    below.sort(key=lambda inner: inner.place.key)
 
 
-def _respelt(recorded: dict[str, Value], observed: dict[str, Value], renamed: dict[str, str]) -> dict[str, str]:
-    """Which recorded field is there in another spelling (snake or camel case), where just one can be meant on each side."""
-    taken = set(renamed.values())
-    left = [key for key in recorded if key not in observed and key not in renamed]
-    right = [key for key in observed if key not in recorded and key not in taken]
-    plain_left, plain_right = Counter(map(_plain, left)), Counter(map(_plain, right))
-    by_plain = {_plain(key): key for key in right}
-    return {key: by_plain[_plain(key)] for key in left if plain_left[_plain(key)] == plain_right[_plain(key)] == 1}
+def _changes(recorded: dict[str, Value], observed: dict[str, Value], bindings: Bindings, depth: int) -> tuple[list[str], list[str], list[str]]:
+    """Give the keys whose values are not simply equal, those of the recorded object alone, and those of the observed one alone."""
+    changed: list[str] = []
+    left: list[str] = []
+    name, names = bindings.observed_for, len(bindings) > 0
+    for key, value in recorded.items():
+        other = observed.get(key, ABSENT)
+        if other is ABSENT:
+            left.append(key)
+        elif isinstance(value, str):
+            if value != other or (names and name(value) not in {None, value}):
+                changed.append(key)
+        elif isinstance(value, Number):
+            if not isinstance(other, Number) or value.text != other.text:
+                changed.append(key)
+        elif isinstance(value, dict | list):
+            if not _skips(value, other, bindings, depth):  # type: ignore[arg-type]  # ABSENT is told apart above
+                changed.append(key)
+        elif value is not other:
+            changed.append(key)
+    right = [key for key in observed if key not in recorded] if left or len(observed) > len(recorded) else []
+    return changed, left, right
 
 
-def _plain(key: str) -> str:
-    return key.replace("_", "").replace("-", "").lower()
+# --- lists ---
 
 
-def _keys(recorded: dict[str, Value], observed: dict[str, Value], scene: Scene, path: str) -> dict[str, str]:
-    """Which observed key stands for a recorded one, where ids are part of the key."""
-    left = [key for key in recorded if key not in observed]
-    right = [key for key in observed if key not in recorded]
-    renamed: dict[str, str] = {}
-    if not left or not right:
-        return renamed
-    free = dict.fromkeys(right)
-    known: set[str] = set()
-    for key in left:
-        wanted = scene.side.bindings.rewrite_text(key)
-        if wanted == key:
-            continue
-        known.add(key)
-        if wanted in free:
-            renamed[key] = wanted
-            del free[wanted]
-            scene.tolerate("renamed id in a key", path)
-    # An id that is known to have another name, or to be the name of another one, does not become this one's because their values are alike.
-    rest = [key for key in left if key not in known and blind_text(key) != key]
-    others = [key for key in free if blind_text(key) != key and scene.side.bindings.recorded_for(key) is None]
-    if rest and others:
-        left_keys = [(blind_text(key), blind(recorded[key])) for key in rest]
-        right_keys = [(blind_text(key), blind(observed[key])) for key in others]
-        for pair in align(left_keys, right_keys).pairs:
-            renamed[rest[pair.left]] = others[pair.right]
-            scene.tolerate("renamed id in a key", path)
-    return renamed
-
-
-def _lists(recorded: list[Value], observed: list[Value], scene: Scene, place: Place) -> Iterator[Difference]:
-    at, path = place.at, place.path
-    skeleton = f"{path}[*]"
+def _lists(recorded: list[Value], observed: list[Value], task: _Task, below: list[_Task]) -> Iterator[Difference]:
+    scene, place, depth = task.scene, task.place, task.depth
     if not recorded and not observed:
         return
-    if len(recorded) == len(observed) and _numbers(recorded) and _numbers(observed):
-        alignment = Alignment(tuple(Pairing(n, n) for n in range(len(recorded))), (), ())
-    else:
-        alignment = align_items(recorded, observed, scene.side.bindings.observed_for, scene.side.bindings.recorded_for)
+    if depth >= _DEPTH_MAX:
+        if not _same(recorded, observed):
+            yield _too_deep(place)
+        return
+    if is_vector(recorded, observed):
+        yield from compare_numbers(recorded, observed, scene, place)
+        return
+    bindings, at, skeleton = scene.side.bindings, place.at, f"{place.path}[*]"
+    equal: Callable[[Value, Value], bool] = lambda one, two: _skips(one, two, bindings, depth)  # noqa: E731  # passed on as it is
+    alignment = align_items(recorded, observed, bindings.observed_for, bindings.recorded_for, equal)
     for pair in alignment.pairs:
+        one, two = recorded[pair.left], observed[pair.right]
+        if pair.equal or (isinstance(one, dict) and isinstance(two, dict) and not any(_changes(one, two, bindings, depth))):
+            continue
         # A weak pair's items may stand for each other, so ids met there prove nothing and must not be bound.
-        inner = scene if not pair.weak else _unbound(scene)
-        yield from walk_pair(recorded[pair.left], observed[pair.right], inner, Place(f"{at}[{pair.left}]", skeleton, place.key))
+        inner = _unbound(scene) if pair.weak else scene
+        below.append(_Task(one, two, inner, Place(f"{at}[{pair.left}]", skeleton, place.key), depth + 1))
     yield from _repeated(recorded, observed, alignment, place)
-    if alignment.moved:
-        yield Difference(
-            DifferenceClass.SEMANTIC,
-            "order",
-            path,
-            at,
-            [sketch(recorded[pair.left]) for pair in alignment.pairs],
-            [sketch(observed[pair.right]) for pair in sorted(alignment.pairs, key=lambda item: item.right)],
-            "order",
-        )
+    yield from order_difference(recorded, observed, alignment, scene, place, ranked=is_ranked(recorded, scene.route, place.path))
+    yield from _alone(recorded, observed, alignment, place)
+
+
+def _alone(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
+    """Items without a partner."""
+    skeleton = f"{place.path}[*]"
     for index in alignment.left_only:
-        value = recorded[index]
-        yield Difference(DifferenceClass.SEMANTIC, "missing-item", skeleton, f"{at}[{index}]", value, ABSENT, f"{type_name(value)} → absent")
+        value, at = recorded[index], f"{place.at}[{index}]"
+        yield Difference(DifferenceClass.SEMANTIC, "missing-item", skeleton, at, value, ABSENT, f"{type_name(value)} → absent")
     for index in alignment.right_only:
-        value = observed[index]
-        yield Difference(DifferenceClass.SEMANTIC, "extra-item", skeleton, f"{at}[+{index}]", ABSENT, value, f"absent → {type_name(value)}")
+        value, at = observed[index], f"{place.at}[+{index}]"
+        yield Difference(DifferenceClass.SEMANTIC, "extra-item", skeleton, at, ABSENT, value, f"absent → {type_name(value)}")
 
 
 def _repeated(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
     """Find one id for several items where the recording has one for each; of items that are alike nothing else tells it."""
     seen: dict[str, str] = {}
     for pair in alignment.pairs:
-        one, two = _id_of(recorded[pair.left]), _id_of(observed[pair.right])
-        if not pair.weak or one is None or two is None:
+        if not pair.weak:
             continue
-        if seen.setdefault(two, one) != one:
+        one, two = _id_of(recorded[pair.left]), _id_of(observed[pair.right])
+        if one is not None and two is not None and seen.setdefault(two, one) != one:
             path, at = f"{place.path}[*].id", f"{place.at}[{pair.left}].id"
             yield Difference(DifferenceClass.STRUCTURAL, "identity", path, at, one, two, "several items with one id")
 
@@ -175,8 +217,60 @@ def _id_of(item: Value) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _numbers(items: list[Value]) -> bool:
-    return all(isinstance(item, Number) for item in items)
+# --- what is equal, and what is too deep ---
+
+
+def _skips(recorded: Value, observed: Value, bindings: Bindings, depth: int) -> bool:
+    """Whether two values are equal in every part, with no id in them that is known to have another name over there."""
+    if depth > _SKIP_DEPTH_MAX:
+        return False
+    try:
+        equal = recorded == observed
+    except RecursionError:
+        return False
+    return equal and type(recorded) is type(observed) and (len(bindings) == 0 or not _is_renamed(recorded, bindings))
+
+
+def _is_renamed(value: Value, bindings: Bindings) -> bool:
+    """Whether a text in a value is a recorded id that is known to have another name over there."""
+    name, stack = bindings.observed_for, [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if name(item) not in {None, item}:
+                return True
+        elif isinstance(item, list):
+            stack.extend(item)
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+    return False
+
+
+def _same(recorded: Value, observed: Value) -> bool:
+    """Whether two values are equal, at any depth."""
+    stack: list[tuple[Value, Value]] = [(recorded, observed)]
+    while stack:
+        one, two = stack.pop()
+        pairs: Iterable[tuple[Value, Value]]
+        if isinstance(one, dict) and isinstance(two, dict):
+            if one.keys() != two.keys():
+                return False
+            pairs = [(one[key], two[key]) for key in one]
+        elif isinstance(one, list) and isinstance(two, list):
+            if len(one) != len(two):
+                return False
+            pairs = list(zip(one, two, strict=True))
+        elif isinstance(one, dict | list) or isinstance(two, dict | list) or type(one) is not type(two) or one != two:
+            return False
+        else:
+            continue
+        stack.extend(pairs)
+    return True
+
+
+def _too_deep(place: Place) -> Difference:
+    words = f"nested more than {_DEPTH_MAX} levels deep"
+    return Difference(DifferenceClass.STRUCTURAL, "value", place.path, place.at, f"what is {words}", f"another, {words}", "something far below")
 
 
 def _unbound(scene: Scene) -> Scene:

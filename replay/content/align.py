@@ -18,6 +18,8 @@ class Pairing:
     right: int
     weak: bool = False
     """Another item has the same key, so the pair rests on order alone."""
+    equal: bool = False
+    """Both items are known to be the same in every part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,11 @@ from typing import Final
 
 QUIRKS: Final = MappingProxyType(
     {
-        "q-boolean-as-number": "a whole number on one side, true or false on the other",
+        "q-boolean-as-number": "0 or 1 on one side, true or false on the other",
+        "q-boolean-as-text": "the text true or false on one side, a boolean on the other",
         "q-content-type": "another content type than the primary gives",
+        "q-empty-added": "an empty text, list or object where the primary leaves the key out",
+        "q-empty-left-out": "the key left out where the primary writes an empty text, list or object",
         "q-hangs": "no answer in time where the primary answers",
         "q-empty-for-null": "an empty text, list or object where the primary writes null",
         "q-html-fallback": "a web page where the primary answers with something else",
@@ -14,18 +17,21 @@ QUIRKS: Final = MappingProxyType(
         "q-json-as-text": "text on one side, an object or a list on the other",
         "q-key-case": "a key that the other side spells in another case (camelCase, snake_case)",
         "q-letter-case": "the same text in other letter case",
-        "q-list-as-text": "a list written in another way in a text (JSON on one side, commas on the other)",
+        "q-list-as-text": "a list written in another way in a text (JSON beside commas), or as text with commas beside a list",
         "q-method-not-allowed": "405 for a method that a path does not have, where the primary says 404",
         "q-null": "null on one side where the other has a value",
+        "q-null-as-text": "null on one side, the word null or undefined as text on the other",
         "q-null-added": "null where the primary leaves the key out",
         "q-null-for-empty": "null where the primary writes an empty text, list or object",
         "q-null-left-out": "the key left out where the primary writes null",
         "q-number-as-text": "text on one side, a number on the other",
         "q-number-format": "the same number written in another way",
         "q-secret-in-clear": "a secret stored in clear, which the primary does not do",
+        "q-time-as-number": "a time as text on one side, as a number of seconds or milliseconds on the other",
         "q-time-format": "another time format than the primary writes",
         "q-typed-body": "bodies and queries that are not of the expected type refused in plain text (400, 413, 415, 422)",
         "q-white-space": "the same text with other white space",
+        "q-wrapped": "a value by itself on one side, a list of just that value on the other",
         "q-word-case": "the same word in another case (camelCase, snake_case)",
     }
 )

@@ -133,6 +133,11 @@ def test_what_deepdiff_sees_is_seen() -> None:
         (
             [{"operation": "create", "n": 1, "who": "x"}],
             [{"operation": "add", "n": 1, "who": "x"}],
+            [("value", "$[*].operation")],
+        ),
+        (
+            [{"operation": "create", "n": 1, "who": "x"}],
+            [{"operation": "add", "n": 2, "who": "x"}],
             [("missing-item", "$[*]"), ("extra-item", "$[*]")],
         ),
     ],

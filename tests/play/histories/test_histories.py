@@ -53,7 +53,7 @@ async def replay_on_its_like(history: History, folder: Path) -> None:
     run = judged(folder / "r.parity", replayed.archive, [], folder)
     assert run.compared == len(lived.answers) == replayed.played.observed
     assert [pair for pair in run.pairs if pair.primary_status != pair.candidate_status] == []
-    assert [item.finding for item in run.divergences if (item.finding.route, item.finding.kind) != (TIES, "order")] == []
+    assert [item.finding for item in run.divergences if (item.finding.route, item.finding.kind) != (TIES, "rank")] == []
     assert all(isinstance(one.outcome, Response) for one in replayed.archive.exchanges())
 
 
