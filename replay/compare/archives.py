@@ -171,7 +171,7 @@ def compare_archives(
     relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
     return Comparison(
         pairs,
-        tuple(draft.trail.settled(draft.findings)),
+        tuple(draft.trail.settled(draft.findings, candidate.side.bindings)),
         relations,
         tuple(sorted(candidate.side.not_compared.items())),
         timing.counts,
@@ -250,7 +250,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             heard = []
     draft.trail.see(exchange, other, route)
     if heard and other is not None:
-        heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings.observed_for)
+        heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings)
     draft.findings.extend(findings_of(exchange, route, heard))
     if gap is None and not heard:
         draft.equal.add(exchange.id)

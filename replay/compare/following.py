@@ -6,9 +6,11 @@ How this works
 A thing is named by its recorded id. A difference is about the things whose objects it stands in, and where it stands in none, about those that
 the request names. The first difference about a thing stands for itself and leaves *facts*; a later one hangs on a fact that explains it:
 
-- *absent*: the candidate did not make the thing (the write that made it was refused, or gave another id), lost it (a look-up finds nothing, a
-  delete went through here alone), or lacks it in a list. Then items that lack, a status of 4xx to a request for it, and references to it follow.
-  A search that lacks it says nothing: it ranks. *Extra* is the same the other way round.
+- *absent*: the candidate did not make the thing (the write that made it was refused, or gave another id; or a list lacks it, and no answer of
+  the candidate ever named it), or lost it (a look-up finds nothing, a delete went through here alone). Then items that lack, a status of 4xx to
+  a request for it, and references to it follow. *Extra* is the same the other way round.
+- *lacking*: one list lacks a thing that was made. That may be the list's fault: only the same list, and requests for the thing itself, follow.
+  A search that lacks it says nothing: it ranks.
 - *decided*: a write of the thing ended otherwise, or its own list (a history) lacks an entry. Then values follow that this write sent or this
   entry says, under the same key and with the same value, and the thing's version; no other value of it.
 - *version*: the version differs. Then versions, and conditional writes (409) of the thing follow.
@@ -23,7 +25,7 @@ is open (what a rule accepts in one place excuses nothing elsewhere). What a der
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -56,7 +58,7 @@ from replay.compare.things import (
 )
 from replay.compare.witness import Heard
 from replay.content import Number, Value, dump
-from replay.identity import classify
+from replay.identity import Bindings, classify
 from replay.model import Absent, Exchange, Finding, Witness
 from replay.routes import WRITES, Route, route_of
 
@@ -87,6 +89,8 @@ class Trail:
 
     absent: dict[str, str] = field(default_factory=dict)
     """Recorded thing that the candidate lacks → why."""
+    lacking: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Thing, by its id on the side that shows it → the list that one side alone shows it in, and why."""
     extra: dict[str, str] = field(default_factory=dict)
     """Observed thing that the recording lacks, or recorded one that the candidate still has → why."""
     decided: dict[tuple[str, str], list[tuple[Value, str]]] = field(default_factory=dict)
@@ -102,6 +106,8 @@ class Trail:
     """Id → all ids that its write gave at once."""
     sent: dict[str, str] = field(default_factory=dict)
     """What a write said which then gave a wrong id → why."""
+    _never_named: dict[str, str] = field(default_factory=dict)
+    """Recorded thing that is absent because the candidate never named it → why."""
     _watched: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Observed id of an absent thing → since which exchange, and why it is said to be absent."""
     _taken_back: set[str] = field(default_factory=set)
@@ -129,9 +135,9 @@ class Trail:
                     self._forget(reason)
                     del self._watched[thing]
 
-    def follow(self, heard: Sequence[Heard], exchange: Exchange, other: Exchange, observed_for: Callable[[str], str | None]) -> list[Heard]:
+    def follow(self, heard: Sequence[Heard], exchange: Exchange, other: Exchange, bindings: Bindings) -> list[Heard]:
         """Mark what hangs on an earlier exchange, and remember what it tells."""
-        pair = _Pair.of(exchange, other, observed_for)
+        pair = _Pair.of(exchange, other, bindings)
         told: list[Heard] = []
         for item in heard:
             reason = self._reason_for_asking(item, pair) if item.witness is not Witness.INFIDELITY else ""
@@ -145,9 +151,10 @@ class Trail:
         theirs = body_of(other) if any(item.difference.kind == "order" for item in counted) else None
         return [self._with_order(item, pair, theirs, moved) for item in counted]
 
-    def settled(self, findings: Iterable[Finding]) -> list[Finding]:
+    def settled(self, findings: Iterable[Finding], bindings: Bindings) -> list[Finding]:
         """Give findings without what hung on the absence of things that were there after all."""
-        return [replace(finding, derived_from="") if finding.derived_from in self._taken_back else finding for finding in findings]
+        named = {why for thing, why in self._never_named.items() if bindings.observed_for(thing) is not None}
+        return [replace(found, derived_from="") if found.derived_from in self._taken_back | named else found for found in findings]
 
     # --- what follows ---
 
@@ -169,7 +176,7 @@ class Trail:
         if found.kind in ITEMS:
             return self._reason_of_item(found, pair)
         if own is not None:
-            return (self.absent if found.kind == "missing-key" else self.extra).get(own, "")
+            return self._without(own) if found.kind == "missing-key" else self.extra.get(own, "")
         if isinstance(found.recorded, str) and found.recorded in self.absent and is_id(found.recorded):
             return self.absent[found.recorded]  # whatever speaks of a thing that is not there
         if found.kind in _STATUSES:
@@ -186,6 +193,8 @@ class Trail:
         thing = next(iter(things_in(item)), None)
         if thing is not None and thing in known:
             return known[thing]
+        if thing is not None and self.lacking.get(thing, ("",))[0] == pair.list_of(found):
+            return self.lacking[thing][1]
         if pair.owner is not None:  # an entry of the thing's own list
             if pair.owner in known:
                 return known[pair.owner]
@@ -206,8 +215,8 @@ class Trail:
         if one is None or two is None or max(one, two) >= 500:
             return ""
         for thing in pair.asked:
-            if thing in self.absent and two >= 400:
-                return self.absent[thing]
+            if two >= 400 and self._without(thing):
+                return self._without(thing)
             if thing in self.extra and one >= 400:
                 return self.extra[thing]
             if thing in self.versions and pair.conditional and {one, two} & _CONFLICTS:
@@ -216,7 +225,7 @@ class Trail:
 
     def _reason_in_tool(self, found: Difference, pair: "_Pair") -> str:
         """Say which absent thing a tool speaks of, in JSON inside a string."""
-        return next((self.absent[thing] for thing in pair.asked if thing in self.absent), "") if ".<json>" in found.path else ""
+        return next((why for thing in pair.asked if (why := self._without(thing))), "") if ".<json>" in found.path else ""
 
     def _reason_of_value(self, found: Difference, pair: "_Pair") -> str:
         key, things = last_key(found.at), pair.things(found)
@@ -233,8 +242,12 @@ class Trail:
             if plain in _STATES and (thing, key, _state(found)) in self.parts:
                 return self.parts[thing, key, _state(found)]
         if key == _FAILED or plain in _COUNTS or ".<json>" in found.path:
-            return next((self.absent[thing] for thing in pair.asked if thing in self.absent), "")
+            return next((why for thing in pair.asked if (why := self._without(thing))), "")
         return ""
+
+    def _without(self, thing: str) -> str:
+        """Say why the candidate may answer a request for a thing as if it was not there."""
+        return self.absent.get(thing) or self.lacking.get(thing, ("", ""))[1]
 
     def _decision(self, thing: str, key: str, *shown: Value | Absent) -> str:
         """Give the write, which ended otherwise, that sent what is shown of a thing under a key."""
@@ -275,7 +288,9 @@ class Trail:
         left, right = (
             [_names(one) for one in items] if isinstance(items := value_at(found.at, value), list) else [] for value in (pair.body, other)
         )
-        known = {observed: recorded for recorded in left if recorded is not None and (observed := pair.observed_for(recorded)) is not None}
+        known = {
+            observed: recorded for recorded in left if recorded is not None and (observed := pair.bindings.observed_for(recorded)) is not None
+        }
         ours = [known.get(name, name) for name in right if name is not None]
         differing = {thing for thing in left if thing is not None and (thing in moved or thing in self.changed)}
         reason = next((self.changed[thing] for thing in left if thing in differing and thing in self.changed), "")
@@ -333,10 +348,16 @@ class Trail:
                     self.decided.setdefault((pair.owner, plain), []).append((value, _why(found, pair.owner, pair)))
         if thing is None or pair.ranked:
             return
-        if found.kind == "missing-item":
+        why = _why(found, thing, pair)
+        if found.kind == "missing-item" and pair.bindings.observed_for(thing) is None:
+            self._never_named.setdefault(thing, why)
             self._lose(thing, found, pair)
+        elif found.kind == "extra-item" and pair.bindings.recorded_for(thing) is None:
+            self.extra.setdefault(thing, why)
         else:
-            self.extra.setdefault(thing, _why(found, thing, pair))
+            for part in self.born_with.get(thing, (thing,)):
+                self.lacking.setdefault(part, (pair.list_of(found), why))
+                self.changed.setdefault(part, why)
 
     def _remember_value(self, found: Difference, pair: "_Pair") -> None:
         key, things = last_key(found.at), pair.things(found)[:1]
@@ -372,7 +393,7 @@ class Trail:
         if pair.decides_existence:
             self._lose(thing, found, pair)
             self.extra.setdefault(thing, why)
-            observed = pair.observed_for(thing)
+            observed = pair.bindings.observed_for(thing)
             if observed is not None:
                 self.extra.setdefault(observed, why)
 
@@ -382,7 +403,7 @@ class Trail:
                 why = _why(found, thing, pair)
                 self.absent[part] = why
                 self.changed.setdefault(part, why)
-                observed = pair.observed_for(part)
+                observed = pair.bindings.observed_for(part)
                 if observed is not None:
                     self._watched[observed] = (pair.number, why)
 
@@ -410,10 +431,11 @@ class _Pair:
     ranked: bool
     decides_existence: bool
     conditional: bool
-    observed_for: Callable[[str], str | None]
+    route: str
+    bindings: Bindings
 
     @staticmethod
-    def of(exchange: Exchange, other: Exchange, observed_for: Callable[[str], str | None]) -> "_Pair":
+    def of(exchange: Exchange, other: Exchange, bindings: Bindings) -> "_Pair":
         request, route = exchange.request, route_of(exchange.request)
         return _Pair(
             exchange,
@@ -425,12 +447,17 @@ class _Pair:
             any(word in route.template for word in _RANKING),
             request.method.upper() == b"DELETE" or _EXISTENCE.search(route.template) is not None,
             request.header(b"if-match") is not None or _CONDITIONAL.search(request.body or b"") is not None,
-            observed_for,
+            route.name,
+            bindings,
         )
 
     @property
     def number(self) -> int:
         return self.exchange.id
+
+    def list_of(self, found: Difference) -> str:
+        """Name the list in which an item lacks or is more."""
+        return f"{self.route} {found.path}"
 
     def things(self, found: Difference) -> tuple[str, ...]:
         """Give the things that a difference is about; where it stands in none's object, those that the request names, if it is one."""

@@ -40,7 +40,7 @@ class Run:
         route = route_of(one.request)
         partners = Partners({}, {}, self._side, 0.0)
         self.trail.see(one, two, route)
-        heard = self.trail.follow(hear(find(one, two, partners, 0.0, route, trial=False), None), one, two, self._side.bindings.observed_for)
+        heard = self.trail.follow(hear(find(one, two, partners, 0.0, route, trial=False), None), one, two, self._side.bindings)
         found = findings_of(one, route, heard)
         self.findings += found
         return found
