@@ -232,21 +232,76 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleUse:
+    """What one rule did in a run."""
+
+    id: str
+    verdict: Verdict
+    matched: int
+    """How many findings it covers."""
+    decided: int
+    """For how many of them no more specific rule spoke."""
+    places: int
+    """At how many places (check, route, path, kind) it decided."""
+    routes: int
+    kinds: tuple[str, ...]
+    """The kinds of findings that it decided."""
+    swallowed: int = 0
+    """How many canaries, or mutants, it let through."""
+    notes: tuple[str, ...] = ()
+    """What is odd about it: `expired`, `unused`, `shadowed by …`, `over-broad: …`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """Of one route: how many planted faults the comparison, rules and noise let through."""
+
+    domain: str
+    route: str
+    planted: int
+    found: int
+    inside: int
+    """In a dispersion that the primary was measured to have: equal by definition."""
+    survivors: tuple[str, ...] = ()
+    """What was let through, each with its place and with what let it, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoiseFact:
     """What the primary does differently from itself at one place, measured."""
 
     route: str
     path: str
     kind: str
+    """A finding's kind; `amount` for what is measured by nature (durations, memory), which differs without a finding."""
+    runs: int
+    """Pairs of control runs that were compared."""
+    runs_differing: int
+    """Pairs of runs in which the place differed."""
     pairs: int
-    """Pairs of control runs in which the place was there on both sides."""
+    """Pairs of exchanges of the route, over all pairs of runs."""
     differing: int
-    high: float | None = None
-    """The widest difference seen, for numbers."""
+    """Pairs of exchanges in which the place differed."""
+    instances: int
+    """How often the place was there on both sides: an answer may have it many times."""
+    changed: int
+    """How often it differed; 0 where only places like it did."""
     values: str = ""
-    """The classes of values seen, such as `number` or `text`: a noise fact excuses only these."""
+    """The classes of values seen to differ, such as `number` or `text`: a noise fact excuses only these."""
+    low: float | None = None
+    """The least of the numbers seen to differ."""
+    high: float | None = None
+    """The greatest."""
+    widest: float | None = None
+    """How far two of them lay apart, at most."""
+    ratio: float | None = None
+    """The same as a share of the larger one; for an amount how many times the smaller the larger one was."""
+    decimals: int = 0
+    """How many decimals their spelling had, at most."""
     seen: tuple[str, ...] = ()
-    """Digests of what the primary had there, for everything but numbers: a noise fact excuses only what was seen."""
+    """Digests of what else the primary had there."""
+    parts: tuple[str, ...] = ()
+    """Of texts: `digest:low,high;low,high` of each sentence, line or entry, with the numbers in it apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,3 +379,7 @@ class Canaries:
     blind: int = 0
     missed: tuple[str, ...] = ()
     """What was not found, in words."""
+    swallowed: tuple[str, ...] = ()
+    """What was blind, and which rule or noise fact made it so, in words."""
+    kinds: tuple[tuple[str, int, int], ...] = ()
+    """(domain and class, planted, found): what they prove of which part."""
