@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -86,13 +87,99 @@ def test_the_most_specific_rule_decides(finding: Maker) -> None:
 
 
 def test_equally_specific_rules_must_agree(finding: Maker) -> None:
-    """Two rules that say different things with equal right are an error with both lines."""
+    """Two rules that say equally much, can match one finding and disagree are an error of the file, with both lines."""
     rules = load(rule(path='"$.**.score"'), rule(id='"r2"', path='"$.results[*].*"', verdict='"open"', kinds='["value"]'))
-    both = load(rule(path='"$.**.score"'), rule(id='"r2"', path='"$.**.score"', verdict='"open"'))
 
     assert rules.deciding(finding(), TODAY) is not None
     with pytest.raises(RuleError, match=r"line 2\).*line 10\)"):
-        both.deciding(finding(), TODAY)
+        load(rule(path='"$.**.score"'), rule(id='"r2"', path='"$.**.score"', verdict='"open"'))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "clash"),
+    [
+        ({"path": '"$.**.score"'}, {"path": '"$.**.id"'}, False),
+        ({"path": '"$.*.score"'}, {"path": '"$.results.*"'}, True),
+        ({"path": '"$.*_at"'}, {"path": '"$.cre*"'}, True),
+        ({"path": '"$.*_at"'}, {"path": '"$.cre*d"'}, False),
+        ({"path": '"$.x", route = "GET /api/*/a"'}, {"path": '"$.x", route = "GET /api/b/*"'}, True),
+        ({"path": '"$.x", route = "GET /api/*"'}, {"path": '"$.x", route = "PUT /api/*"'}, False),
+        ({"kinds": '["value"]'}, {"kinds": '["type", "value"]'}, True),
+        ({"kinds": '["value"]'}, {"kinds": '["type"]'}, False),
+        ({"class": '"semantic"'}, {"class": '"timing"'}, False),
+    ],
+)
+def test_whether_two_rules_can_meet_is_decided_exactly(one: dict[str, str], two: dict[str, str], clash: bool) -> None:  # noqa: FBT001
+    """Patterns that have no path, route, kind or class in common may disagree; the others may not."""
+    text = rule(**_split(one)), rule(id='"r2"', verdict='"open"', **_split(two))
+
+    with pytest.raises(RuleError, match="disagree") if clash else contextlib.nullcontext():
+        load(*text)
+
+
+def _split(changes: dict[str, str]) -> dict[str, str]:
+    """Take a route that stands behind a path apart."""
+    path, _, route = changes.get("path", "").partition(", route = ")
+    return {**changes, "path": path, "route": route} if route else changes
+
+
+segment = st.sampled_from([".a", ".b", ".ab", ".*", ".**", ".a*", "[*]", "[3]"])
+concrete = st.sampled_from([".a", ".b", ".ab", "[*]", "[3]", ".abb"])
+
+
+@given(st.lists(segment, max_size=4), st.lists(segment, max_size=4), st.lists(concrete, max_size=5))
+def test_patterns_that_match_one_path_overlap(one: list[str], two: list[str], path: list[str]) -> None:
+    """Where two patterns cover the same path, they are known to overlap."""
+    left, right, given_path = ("$" + "".join(parts) for parts in (one, two, path))
+    both = paths.matches(left, given_path) and paths.matches(right, given_path)
+
+    assert paths.overlap(left, right) == paths.overlap(right, left)
+    assert not both or paths.overlap(left, right)
+
+
+@given(st.lists(segment, max_size=3), st.lists(segment, max_size=3))
+def test_patterns_that_overlap_have_a_path_in_common(one: list[str], two: list[str]) -> None:
+    """Where two patterns are said to overlap, there is a path that both cover."""
+    left, right = ("$" + "".join(parts) for parts in (one, two))
+    names = (".a", ".b", ".ab", "[3]", "[*]")
+    found = (
+        any(
+            paths.matches(left, path) and paths.matches(right, path)
+            for size in range(7)
+            for path in ("$" + "".join(parts) for parts in itertools.product(names, repeat=size))
+        )
+        if paths.overlap(left, right)
+        else True
+    )
+
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "route", "expected"),
+    [
+        ("POST /api/memory/*", "POST /api/memory/recall", True),
+        ("POST /api/memory/*", "POST /api/memory/:id/recover", False),
+        ("POST /api/memory/**", "POST /api/memory/:id/recover", True),
+        ("* /api/memory/recall", "POST /api/memory/recall", True),
+        ("GET /api/mem*", "GET /api/memories", True),
+        ("GET /api/memory", "GET /api/memory/x", False),
+        ("*", "ALL /mcp", True),
+    ],
+)
+def test_a_routes_globs_are_by_segment(pattern: str, route: str, expected: bool) -> None:  # noqa: FBT001
+    """`*` is one segment, `**` any number, and a method counts."""
+    assert paths.matches_route(pattern, route) is expected
+
+
+def test_how_routes_are_compared_stands_in_the_same_file() -> None:
+    """[[compare]] tables say which routes are compared byte for byte; a wrong mode, key or second table is an error with its line."""
+    text = '[[compare]]\nroute = "GET /api/export/*"\nmode = "bytes"\n'
+
+    assert load(text).modes == (("GET /api/export/*", "bytes"),)
+    for wrong in (text.replace("bytes", "loosely"), text.replace("mode", "made"), text + text, text.replace("route", "path")):
+        with pytest.raises(RuleError, match=r"rules\.toml"):
+            load(wrong)
 
 
 def test_an_expired_rule_does_not_apply(finding: Maker) -> None:
