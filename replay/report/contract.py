@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any, Final
 
 from replay.evidence import Tally, domains
-from replay.model import Cluster, Verdict
+from replay.model import Cause, Cluster, RouteTiming, Verdict
 from replay.runs import Party, Run
 
 FORMAT: Final = 1
@@ -41,7 +41,9 @@ def contract(run: Run) -> dict[str, Any]:
         "verdicts": _by_verdict(divergence.verdict for divergence in run.divergences),
         "causes": _by_verdict(cluster.verdict for cluster in run.clusters),
         "clusters": [_cluster(cluster) for cluster in run.clusters],
+        "cause_list": [_cause(cause) for cause in run.causes],
         "timing": {"floor_ms": run.timing_floor_ms, "counts": dict(run.timing)},
+        "timings": [_timing(timing) for timing in run.timings],
         "relations": [asdict(relation) for relation in run.relations],
         "not_compared": dict(run.not_compared),
         "rules": {
@@ -92,6 +94,22 @@ def domain_row(domain: str, tally: Tally) -> dict[str, Any]:
         "gap_reasons": tally.gaps,
         "state": {"open": tally.state_open, "explained": tally.state_explained},
     }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    values = asdict(cause)
+    values["class"] = values.pop("difference").value
+    values["verdict"] = cause.verdict.value
+    for name in ("clusters", "routes", "domains"):
+        values[name] = list(values[name])
+    return values
+
+
+def _timing(timing: RouteTiming) -> dict[str, Any]:
+    values = asdict(timing)
+    for name in ("recorded_ms", "observed_ms", "control_ms"):
+        values[name] = None if values[name] is None else dict(zip(("p50", "p95", "p99"), values[name], strict=True))
+    return values
 
 
 def _party(party: Party) -> dict[str, Any]:
