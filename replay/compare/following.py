@@ -109,7 +109,7 @@ class Trail:
     _never_named: dict[str, str] = field(default_factory=dict)
     """Recorded thing that is absent because the candidate never named it → why."""
     _watched: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Observed id of an absent thing → since which exchange, and why it is said to be absent."""
+    """Observed id of an absent or lacking thing → since which exchange, and why that is said."""
     _taken_back: set[str] = field(default_factory=set)
 
     def see(self, exchange: Exchange, other: Exchange | None, route: Route) -> None:
@@ -131,8 +131,7 @@ class Trail:
             for thing in shown_things(other) & self._watched.keys():
                 since, reason = self._watched[thing]
                 if exchange.id > since:
-                    self._taken_back.add(reason)
-                    self._forget(reason)
+                    self._take_back(reason)
                     del self._watched[thing]
 
     def follow(self, heard: Sequence[Heard], exchange: Exchange, other: Exchange, bindings: Bindings) -> list[Heard]:
@@ -357,6 +356,7 @@ class Trail:
         else:
             for part in self.born_with.get(thing, (thing,)):
                 self.lacking.setdefault(part, (pair.list_of(found), why))
+                self._watch(part, why, pair)
                 self.changed.setdefault(part, why)
 
     def _remember_value(self, found: Difference, pair: "_Pair") -> None:
@@ -403,14 +403,21 @@ class Trail:
                 why = _why(found, thing, pair)
                 self.absent[part] = why
                 self.changed.setdefault(part, why)
-                observed = pair.bindings.observed_for(part)
-                if observed is not None:
-                    self._watched[observed] = (pair.number, why)
+                self._watch(part, why, pair)
 
-    def _forget(self, reason: str) -> None:
+    def _watch(self, thing: str, why: str, pair: "_Pair") -> None:
+        """Look out for a thing; one that has no partner may bear the same id on both sides."""
+        self._watched[pair.bindings.observed_for(thing) or thing] = (pair.number, why)
+
+    def _take_back(self, reason: str) -> None:
+        """Forget that a thing is absent, and what hung on that; a list that lacked it did lack it, but it does so no more."""
+        if reason in self.absent.values():
+            self._taken_back.add(reason)
         for facts in (self.absent, self.extra, self.changed):
             for thing in [thing for thing, why in facts.items() if why == reason]:
                 del facts[thing]
+        for thing in [thing for thing, (_, why) in self.lacking.items() if why == reason]:
+            del self.lacking[thing]
 
     def _note(self, facts: dict[str, str], thing: str, found: Difference, pair: "_Pair") -> None:
         for known in (facts, self.changed):
