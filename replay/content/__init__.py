@@ -16,7 +16,7 @@ from replay.content.paths import child, strings, walk
 from replay.content.rewrite import Replace, rewrite, rewrite_target, rewrite_text
 from replay.content.sequences import match_in_order
 from replay.content.sniffing import sniff
-from replay.content.sse import Event, read_events
+from replay.content.sse import Event, event_ends, read_events
 from replay.content.values import EMBEDDED_DEPTH_MAX, Number, Value, dump, embedded, load
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "child",
     "dump",
     "embedded",
+    "event_ends",
     "load",
     "match_in_order",
     "parse",

@@ -1,5 +1,6 @@
 """Server-sent events, by the rules of the WHATWG standard; comments and an unfinished last event are kept apart, not lost."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +9,9 @@ from replay.content.values import NotJsonError, Value, load
 
 READ_EVENTS_MAX: Final = 100_000
 """The data of later events is left as text, JSON or not: a stream of a million events is compared in bounded time."""
+
+_MARK: Final = b"\xef\xbb\xbf"
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,31 @@ def read_events(text: str) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     if data or name or (not whole and lines[-1] and not lines[-1].startswith(":")):
         events.append(_event(name, data, ident, retry, finished=False))
     return tuple(events), tuple(comments)
+
+
+def event_ends(body: bytes) -> list[int]:
+    """
+    Give for each event of a stream the number of bytes after which a client had it whole.
+
+    As many as `read_events` gives; of an unfinished last event it is all bytes.
+    """
+    ends: list[int] = []
+    data, named, at = False, False, len(_MARK) if body.startswith(_MARK) else 0
+    while at < len(body):
+        match = _LINE_END.search(body, at)
+        stop, after = (len(body), len(body)) if match is None else match.span()
+        line = body[at:stop]
+        at = after
+        if line == b"":
+            if data:
+                ends.append(after)
+            data, named = False, False
+        elif not line.startswith(b":"):
+            field = line.partition(b":")[0]
+            data, named = data or field == b"data", named or field == b"event" or match is None
+    if data or named:
+        ends.append(len(body))
+    return ends
 
 
 def split_lines(text: str) -> list[str]:
