@@ -1,30 +1,41 @@
 """
 A run as JUnit XML, for continuous integration.
 
-A suite is a domain, a case is a feature of it (a route or a state check). A case fails where an open cause touches it and the run did
-not pass; it is skipped where nothing of it was compared. One more suite, `run`, holds what is not of one domain: the verdict, canaries.
+A suite is a domain, a case is a cause within it. A case fails where its cause is open and the run did not pass; where the cause is explained,
+it is skipped with the reason. What was compared without any cause is one case of its domain, `identical`, so that a domain that nobody
+looked at shows as skipped and not as good. One more suite, `run`, holds what is not of one domain: the verdict, canaries; an
+incomplete run is an error.
 """
 
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from replay.evidence import FeatureTally, features
-from replay.model import Cluster, Verdict
-from replay.report.terminal import cause_lines, last_line
-from replay.report.text import plural, visible
+from replay.evidence import DomainTally, domains
+from replay.model import Cause, Cluster, Verdict
+from replay.report.terminal import cause_lines, last_line, told_lines
+from replay.report.text import cut, visible
 from replay.runs import Run
 
 
 def junit(run: Run) -> str:
     """Give the XML text; characters that XML can't hold, or that steer a terminal, are shown as escapes."""
-    causes = _causes(run)
-    suites: dict[str, list[ET.Element]] = defaultdict(list)
-    for row in features(run):
-        suites[visible(row.domain)].append(_case(run, row, causes[row.domain, row.feature]))
+    places = {cluster.id: cluster for cluster in run.clusters}
+    found: dict[str, list[Cause]] = defaultdict(list)
+    for cause in run.causes:
+        for domain in cause.domains:
+            found[domain].append(cause)
+    suites: dict[str, list[ET.Element]] = {}
+    for row in domains(run):
+        rest = _rest(row)
+        cases = [_case(run, row.domain, cause, places) for cause in found[row.domain]]
+        suites[visible(row.domain)] = [*([rest] if rest is not None else []), *cases]
     suites["run"] = _run_cases(run)
     root = ET.Element("testsuites", name="signet-parity")
     for name, cases in suites.items():
+        if not cases:
+            continue
         suite = ET.SubElement(root, "testsuite", name=name, timestamp=_timestamp(run.started_at))
         suite.attrib.update(_counts(cases))
         suite.extend(cases)
@@ -33,41 +44,35 @@ def junit(run: Run) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _causes(run: Run) -> dict[tuple[str, str], list[Cluster]]:
-    """Collect the causes that touch each feature, most explaining first."""
-    clusters = {cluster.id: cluster for cluster in run.clusters}
-    touching: dict[tuple[str, str], dict[str, Cluster]] = defaultdict(dict)
-    for divergence in run.divergences:
-        finding = divergence.finding
-        cluster = clusters.get(divergence.cluster)
-        if cluster is not None:
-            touching[finding.domain, finding.route or f"{finding.check}: {finding.path}"][cluster.id] = cluster
-    order = {cluster.id: place for place, cluster in enumerate(run.clusters)}
-    found: dict[tuple[str, str], list[Cluster]] = defaultdict(list)
-    for key, rows in touching.items():
-        found[key] = sorted(rows.values(), key=lambda cluster: order[cluster.id])
-    return found
+def _case(run: Run, domain: str, cause: Cause, places: Mapping[str, Cluster]) -> ET.Element:
+    """Give the case of one cause; its name has the lasting id, so that a history of builds knows it again."""
+    case = ET.Element("testcase", classname=visible(domain), name=f"{visible(cause.id)} {visible(cause.name)}")
+    first = places.get(cause.clusters[0]) if cause.clusters else None
+    told = "\n".join(told_lines(cause, first))
+    if cause.verdict is Verdict.OPEN and run.verdict != "pass":
+        failure = ET.SubElement(case, "failure", type=cause.difference.value, message=cut(cause.title, 300))
+        failure.text = told
+    elif cause.verdict is not Verdict.OPEN:
+        because = first.because if first is not None else cause.title
+        ET.SubElement(case, "skipped", message=f"{cause.verdict.value}: {cut(because, 300)}")
+    own = [places[name] for name in cause.clusters[:20] if name in places and domain in (places[name].domains or (places[name].domain,))]
+    lines = [told, *(line for place in own for line in cause_lines(place))]
+    if len(cause.clusters) > 20:
+        lines.append(f"… and {len(cause.clusters) - 20:,} more places")
+    ET.SubElement(case, "system-out").text = "\n".join(lines)
+    return case
 
 
-def _case(run: Run, row: FeatureTally, causes: list[Cluster]) -> ET.Element:
+def _rest(row: DomainTally) -> ET.Element | None:
+    """Give the case of what was compared and found identical; skipped where nothing was compared, absent where nothing was planned."""
     tally = row.tally
-    case = ET.Element("testcase", classname=visible(row.domain), name=visible(row.feature))
-    open_causes = [cluster for cluster in causes if cluster.verdict is Verdict.OPEN]
-    others = [cluster for cluster in causes if cluster.verdict is not Verdict.OPEN]
-    if open_causes and run.verdict != "pass":
-        failure = ET.SubElement(
-            case,
-            "failure",
-            type=open_causes[0].difference.value,
-            message=f"{tally.open} of {tally.compared} compared exchanges differ from {plural(len(open_causes), 'open cause')}",
-        )
-        failure.text = _told(open_causes)
-    elif tally.compared == 0 and tally.state_open + tally.state_explained == 0:
+    if not tally.planned:
+        return None
+    case = ET.Element("testcase", classname=visible(row.domain), name="identical")
+    if not tally.compared:
         reasons = ", ".join(f"{count} {visible(reason)}" for reason, count in tally.gaps.items())
         ET.SubElement(case, "skipped", message=f"nothing compared: {reasons}")
-    told = f"{tally.compared} of {tally.planned} planned compared, {tally.identical} identical"
-    rest = others if run.verdict != "pass" else [*open_causes, *others]
-    ET.SubElement(case, "system-out").text = told + ("\n" + _told(rest) if rest else "")
+    ET.SubElement(case, "system-out").text = f"{tally.compared} of {tally.planned} planned compared, {tally.identical} identical"
     return case
 
 
@@ -84,10 +89,6 @@ def _run_cases(run: Run) -> list[ET.Element]:
         message = f"{run.canaries.found} of {run.canaries.planted} canaries found"
         ET.SubElement(canaries, "error", type="void", message=message).text = "\n".join(map(visible, run.canaries.missed))
     return [verdict, canaries]
-
-
-def _told(clusters: list[Cluster]) -> str:
-    return "\n".join(line for cluster in clusters[:20] for line in cause_lines(cluster))
 
 
 def _counts(cases: list[ET.Element]) -> dict[str, str]:
