@@ -3,10 +3,10 @@ Which item of one list stands for which of another.
 
 How this works
 --------------
-Strongest evidence first, each step asking only those that are still alone: items that are equal where they stand; an id that the bindings know;
-the same id on both sides; a key that the two lists prove to be one (`proving`); equal content, with ids as they are known and then with ids and
-times blanked; the other ids and names that only one item on each side has; two members that together are a key; and last, likeness (`likeness`)
-and, for the one item or text that changed where it stood, its place.
+Strongest evidence first, each step asking only those that are still alone: items that are equal where they stand; an id of its own that is
+firmly bound; the same id on both sides; a key that the two lists prove to be one (`proving`); equal content, with ids as they are known and then
+with ids and times blanked; a number or name that only one item on each side has; two members that together are a key; an id that is bound by
+order alone; and last, likeness (`likeness`) and, for the one item or text that changed where it stood, its place.
 
 All but the last two say what an item *is*, and bind the ids found in it. Items that are alike in everything may stand for each other: their
 pairs are weak, too. What stays alone is a missing or extra item: better two honest findings than one pair of strangers. Every item is in one
@@ -18,10 +18,11 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Final
 
 from replay.compare.blinding import blind, blind_text
-from replay.compare.likeness import pair_alike
+from replay.compare.likeness import are_two_things, pair_alike
 from replay.compare.naming import NAMES, holders, sketch
 from replay.compare.proving import prove_keys
 from replay.content import Alignment, Number, Pairing, Value, align, walk
+from replay.identity import Bindings
 
 _LEAVES_MAX: Final = 500
 """Of an item with more leaves it is not asked whether a single one changed."""
@@ -30,24 +31,18 @@ type _Translate = Callable[[str], str | None]
 type _Keys = Sequence[Hashable | None]
 
 
-def align_items(
-    recorded: Sequence[Value],
-    observed: Sequence[Value],
-    observed_for: _Translate,
-    recorded_for: _Translate,
-    equal: Callable[[Value, Value], bool],
-) -> Alignment:
+def align_items(recorded: Sequence[Value], observed: Sequence[Value], bindings: Bindings, equal: Callable[[Value, Value], bool]) -> Alignment:
     """Pair the items of two lists; pairs that rest on likeness or order alone are weak. *equal* tells whether two items are the same."""
     work = _Work(recorded, observed)
     work.trim(equal)
     if work.open:
-        _align_leaves(work, observed_for, recorded_for)
+        _align_leaves(work, bindings.observed_for, bindings.recorded_for)
     if work.open:
-        _align_things(work, observed_for, recorded_for)
+        _align_things(work, bindings)
     if work.open:
-        work.pair(pair_alike(recorded, observed, work.containers(0), work.containers(1), observed_for))
+        work.pair(pair_alike(recorded, observed, (work.containers(0), work.containers(1)), bindings))
     if work.open:
-        work.pair(_at_one_place(work, observed_for))
+        work.pair(_at_one_place(work, bindings.observed_for))
     return work.alignment()
 
 
@@ -142,12 +137,9 @@ def _is_known(item: Value, translate: _Translate) -> bool:
     return isinstance(item, str) and translate(item) is not None
 
 
-def _align_things(work: _Work, observed_for: _Translate, recorded_for: _Translate) -> None:
+def _align_things(work: _Work, bindings: Bindings) -> None:
     """Pair objects and lists by what says which is which."""
-    left, right = work.sides
-
-    def own(text: str) -> str | None:
-        return text if recorded_for(text) is not None else None
+    observed_for, recorded_for = bindings.observed_for, bindings.recorded_for
 
     def unbound_id(item: Value, translate: _Translate) -> Hashable | None:
         value = item.get("id") if isinstance(item, dict) else None
@@ -156,18 +148,33 @@ def _align_things(work: _Work, observed_for: _Translate, recorded_for: _Translat
     def content(item: Value) -> str | None:
         return blind(item) if isinstance(item, dict | list) else None
 
-    work.step(lambda item: _own_id(item, observed_for), lambda item: _own_id(item, own))
+    known = _itself_where(recorded_for)
+    work.step(lambda item: _own_id(item, bindings.firm_for), lambda item: _own_id(item, _itself_where(bindings.firm_back)))
     work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for))
     if work.open:
         _take_proven(work, observed_for)
-    work.step(lambda item: _with_ids(content(item), item, observed_for), lambda item: _with_ids(content(item), item, own))
+    work.step(lambda item: _with_ids(content(item), item, observed_for), lambda item: _with_ids(content(item), item, known))
     work.step(content, content)
-    work.step(lambda item: _other_ids(item, observed_for), lambda item: _other_ids(item, own), single=True)
     work.step(_number_id, _number_id, single=True)
     for name in NAMES:
         work.step(lambda item, name=name: _named(item, name), lambda item, name=name: _named(item, name), single=True)  # type: ignore[misc]
-    if work.open and len(left) > 1 and len(right) > 1:
+    if work.open and min(map(len, work.sides)) > 1:
         _take_proven(work, observed_for, two_members=True)
+    if work.open:
+        _take_bound_by_order(work, bindings)
+
+
+def _itself_where(translate: _Translate) -> _Translate:
+    """Give a text itself where it is known."""
+    return lambda text: text if translate(text) is not None else None
+
+
+def _take_bound_by_order(work: _Work, bindings: Bindings) -> None:
+    """Pair items whose ids are bound, though by order alone, and that do not say of themselves that they are two things."""
+    left, right = work.sides
+    there = {own: n for n in work.free[1] if (own := _own_id(right[n], _itself_where(bindings.recorded_for))) is not None}
+    bound = [(n, there[own]) for n in work.free[0] if (own := _own_id(left[n], bindings.observed_for)) in there and own is not None]
+    work.pair([(one, two) for one, two in bound if not are_two_things(left[one], right[two], bindings)])
 
 
 def _take_proven(work: _Work, observed_for: _Translate, *, two_members: bool = False) -> None:
@@ -185,17 +192,6 @@ def _own_id(item: Value, translate: _Translate) -> str | None:
         if isinstance(value, str) and (known := translate(value)) is not None:
             return known
     return None
-
-
-def _other_ids(item: Value, translate: _Translate) -> Hashable | None:
-    """All known ids that an item names beside its own."""
-    named = [
-        (key, known)
-        for holder in holders(item)
-        for key, value in holder.items()
-        if key.lower().endswith("id") and key != "id" and isinstance(value, str) and (known := translate(value)) is not None
-    ]
-    return tuple(sorted(named)) or None
 
 
 def _with_ids(content: str | None, item: Value, translate: _Translate) -> Hashable | None:

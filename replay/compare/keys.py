@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Final
 
 from replay.compare.blinding import blind, blind_text
+from replay.compare.naming import plain_key
 from replay.compare.state import Scene
 from replay.content import Value, align, child
 
@@ -135,10 +136,6 @@ def _respelt(left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
     """Which recorded field is there in another spelling (snake or camel case), where just one can be meant on each side."""
     if not left or not right:
         return {}
-    plain_left, plain_right = Counter(map(_plain, left)), Counter(map(_plain, right))
-    by_plain = {_plain(key): key for key in right}
-    return {key: by_plain[_plain(key)] for key in left if plain_left[_plain(key)] == plain_right[_plain(key)] == 1}
-
-
-def _plain(key: str) -> str:
-    return key.replace("_", "").replace("-", "").lower()
+    plain_left, plain_right = Counter(map(plain_key, left)), Counter(map(plain_key, right))
+    by_plain = {plain_key(key): key for key in right}
+    return {key: by_plain[plain_key(key)] for key in left if plain_left[plain_key(key)] == plain_right[plain_key(key)] == 1}

@@ -18,9 +18,9 @@ from itertools import pairwise
 from typing import Final
 
 from replay.compare.blinding import blind, measured, role_of
-from replay.compare.naming import KINDS
+from replay.compare.naming import KINDS, plain_key
 from replay.content import Number, Value
-from replay.identity import ID_KINDS, TIME_KINDS
+from replay.identity import ID_KINDS, TIME_KINDS, Bindings
 
 _LIKENESS_MIN: Final = 0.5
 _DEPTH_MAX: Final = 3
@@ -34,8 +34,13 @@ _CANDIDATES_MAX: Final = 48
 _WORDS_MIN: Final = 4
 _WORDS_MAX: Final = 400
 _TELLING_CHARS_MIN: Final = 12
+_PLACES_PER_CHANGE: Final = 3
+"""A list in a list may differ in every third place."""
+
+_KINDS: Final = frozenset(map(plain_key, KINDS))
 
 type _Path = tuple[str, ...]
+type _Translate = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,14 @@ class _Item:
 
 
 def pair_alike(
-    recorded: Sequence[Value], observed: Sequence[Value], left: Sequence[int], right: Sequence[int], observed_for: Callable[[str], str | None]
+    recorded: Sequence[Value], observed: Sequence[Value], alone: tuple[Sequence[int], Sequence[int]], bindings: Bindings
 ) -> list[tuple[int, int]]:
-    """Pair items of two lists, given by their indices, the most alike first."""
+    """Pair items of two lists that are *alone* there (their indices on both sides), the most alike first."""
+    left, right = alone
     if not left or not right:
         return []
-    ones, twos = {n: _item(recorded[n]) for n in left}, {n: _item(observed[n]) for n in right}
-    counts = _sharing(recorded, ones), _sharing(observed, twos)
+    ones, twos = {n: _item(recorded[n], bindings.observed_for) for n in left}, {n: _item(observed[n], _known(bindings)) for n in right}
+    counts = _sharing(recorded, ones, bindings.observed_for), _sharing(observed, twos, _known(bindings))
     index: dict[object, list[int]] = {}
     for number, item in twos.items():
         for clue in _clues(item):
@@ -62,7 +68,7 @@ def pair_alike(
         (score, one, two)
         for one, item in ones.items()
         for two in _candidates(item, index)
-        if (score := _likeness(item, twos[two], counts, observed_for)) >= _LIKENESS_MIN
+        if (score := _likeness(item, twos[two], counts, bindings)) >= _LIKENESS_MIN
     ]
     scores.sort(key=lambda row: (-row[0], abs(row[1] - row[2]), row[1], row[2]))
     pairs: dict[int, int] = {}
@@ -74,11 +80,15 @@ def pair_alike(
     return list(pairs.items())
 
 
-def _item(value: Value) -> _Item:
+def _known(bindings: Bindings) -> _Translate:
+    return lambda text: text if bindings.recorded_for(text) is not None else None
+
+
+def _item(value: Value, translate: _Translate) -> _Item:
     features: dict[_Path, str] = {}
     words: dict[_Path, frozenset[str]] = {}
     for path, leaf in _members(value, ()):
-        text = _text_of(path, leaf)
+        text = _text_of(path, leaf, translate)
         if text is None:
             continue
         features[path] = text
@@ -90,9 +100,10 @@ def _item(value: Value) -> _Item:
 
 
 def _members(value: Value, path: _Path) -> Iterator[tuple[_Path, Value]]:
+    """Give the members of an item, their names in one spelling."""
     if isinstance(value, dict) and len(path) < _DEPTH_MAX:
         for key, below in value.items():
-            yield from _members(below, (*path, key))
+            yield from _members(below, (*path, plain_key(key)))
     elif isinstance(value, list) and not path:
         for position, below in enumerate(value[:_FEATURES_MAX]):
             yield from _members(below, (str(position),))
@@ -100,10 +111,13 @@ def _members(value: Value, path: _Path) -> Iterator[tuple[_Path, Value]]:
         yield path, value
 
 
-def _text_of(path: _Path, leaf: Value) -> str | None:
+def _text_of(path: _Path, leaf: Value, translate: _Translate) -> str | None:
     """Give what a member says of its item; None for nothing."""
     match leaf:
         case str() if leaf:
+            known = translate(leaf)
+            if known is not None:
+                return known
             role = role_of(leaf)
             return None if role is not None and role.kind in TIME_KINDS | ID_KINDS else blind(leaf)
         case Number():
@@ -113,13 +127,13 @@ def _text_of(path: _Path, leaf: Value) -> str | None:
     return None
 
 
-def _sharing(items: Sequence[Value], chosen: Mapping[int, _Item]) -> Counter[tuple[_Path, str]]:
+def _sharing(items: Sequence[Value], chosen: Mapping[int, _Item], translate: _Translate) -> Counter[tuple[_Path, str]]:
     """Count how many of an item's siblings have each of its features."""
     counts = Counter(feature for item in chosen.values() for feature in item.features.items())
     if len(chosen) < len(items):
         step = max(1, (len(items) - len(chosen)) // _SIBLINGS_MAX)
         others = [n for n in range(len(items)) if n not in chosen][::step][:_SIBLINGS_MAX]
-        counts.update(feature for n in others for feature in _item(items[n]).features.items())
+        counts.update(feature for n in others for feature in _item(items[n], translate).features.items())
     return counts
 
 
@@ -141,7 +155,7 @@ def _candidates(item: _Item, index: Mapping[object, list[int]]) -> list[int]:
 type _Counts = tuple[Counter[tuple[_Path, str]], Counter[tuple[_Path, str]]]
 
 
-def _likeness(one: _Item, two: _Item, counts: _Counts, observed_for: Callable[[str], str | None]) -> float:
+def _likeness(one: _Item, two: _Item, counts: _Counts, bindings: Bindings) -> float:
     """How much of what tells two items from their siblings they have in common, from 0 to 1."""
     shared = total = 0.0
     differing, telling = 0, False
@@ -158,9 +172,16 @@ def _likeness(one: _Item, two: _Item, counts: _Counts, observed_for: Callable[[s
         if path in one.words and path in two.words:
             common = one.words[path] & two.words[path]
             shared += weight * len(common) / len(one.words[path] | two.words[path])
-    if _are_two_things(one.value, two.value, observed_for) or (_disagree(one, two) and not (differing == 1 and telling)):
+    if _have_other_ids(one.value, two.value, bindings) or (_disagree(one, two) and not (differing == 1 and telling)):
         return 0.0
+    if isinstance(one.value, list) and differing * _PLACES_PER_CHANGE > len(one.features):
+        return 0.0  # of a short row of numbers one alone says nothing
     return shared / total if total else 0.0
+
+
+def are_two_things(one: Value, two: Value, bindings: Bindings) -> bool:
+    """Whether two items say of themselves that they are different things, by their kind or by an id that is known to be another's."""
+    return _have_other_ids(one, two, bindings) or _disagree(_item(one, bindings.observed_for), _item(two, _known(bindings)))
 
 
 def _disagree(one: _Item, two: _Item) -> bool:
@@ -169,17 +190,17 @@ def _disagree(one: _Item, two: _Item) -> bool:
         return True
     # its own members, and those of what it wraps
     own = ((path, left) for path, left in one.features.items() if path and len(path) <= _WRAPPED_DEPTH)
-    return any(path[-1] in KINDS and two.features.get(path, left) != left for path, left in own)
+    return any(path[-1] in _KINDS and two.features.get(path, left) != left for path, left in own)
 
 
-def _are_two_things(one: Value, two: Value, observed_for: Callable[[str], str | None]) -> bool:
-    """Whether an id in one item is known to stand for another than the one in the other."""
+def _have_other_ids(one: Value, two: Value, bindings: Bindings) -> bool:
+    """Whether an id in one item is known for sure to stand for another than the one in the other."""
     if not isinstance(one, dict) or not isinstance(two, dict):
         return False
     for key, left in one.items():
         right = two.get(key)
-        if isinstance(left, str) and isinstance(right, str) and key.lower().endswith("id") and observed_for(left) not in {None, right}:
+        if isinstance(left, str) and isinstance(right, str) and key.lower().endswith("id") and bindings.firm_for(left) not in {None, right}:
             return True
-        if isinstance(left, dict) and isinstance(right, dict) and _are_two_things(left, right, observed_for):
+        if isinstance(left, dict) and isinstance(right, dict) and _have_other_ids(left, right, bindings):
             return True
     return False

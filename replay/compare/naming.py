@@ -30,3 +30,8 @@ def holders(item: Value) -> list[dict[str, Value]]:
         return []
     inner = [value for value in item.values() if isinstance(value, dict)]
     return [item, *inner] if len(inner) == 1 else [item]
+
+
+def plain_key(key: str) -> str:
+    """Give a key without letter case and word breaks: the same for `chunk_index` and `chunkIndex`."""
+    return key.replace("_", "").replace("-", "").lower()

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Final
 
 from replay.compare.blinding import role_of
-from replay.compare.naming import NAMES
+from replay.compare.naming import NAMES, plain_key
 from replay.content import Number, Value
 from replay.identity import TIME_KINDS
 
@@ -32,7 +32,8 @@ def prove_keys(
     recorded: Sequence[Value], observed: Sequence[Value], observed_for: Callable[[str], str | None], *, two_members: bool = False
 ) -> list[tuple[Keys, Keys]]:
     """Give the keys of all items on both sides for each member that is proven to be one, the surest first; or for each *two members*."""
-    columns = {column: (_read(recorded, column), _read(observed, column)) for column in _columns(recorded, observed)}
+    here, there = _columns(recorded), _columns(observed)
+    columns = {column: (_read(recorded, here[column]), _read(observed, there[column])) for column in here if column in there}
     texts = {
         column: ([_known(value, observed_for) for value in left], right)
         for column, (left, right) in columns.items()
@@ -56,23 +57,27 @@ def prove_keys(
     return [(left, right) for _, left, right in proven]
 
 
-def _columns(recorded: Sequence[Value], observed: Sequence[Value]) -> list[Column]:
-    columns: dict[Column, None] = {}
-    for item in (*recorded[:2], *observed[:1]):
+def _columns(items: Sequence[Value]) -> dict[Column, Column]:
+    """Give the members of the first items, and of the one object that they wrap: by their names in one spelling, as they are spelt."""
+    columns: dict[Column, Column] = {}
+    for item in items[:2]:
         if not isinstance(item, dict):
             continue
         inner = [(key, value) for key, value in item.items() if isinstance(value, dict)]
-        columns.update(dict.fromkeys((key,) for key, value in item.items() if isinstance(value, str | Number)))
+        found: list[Column] = [(key,) for key, value in item.items() if isinstance(value, str | Number)]
         if len(inner) == 1:
-            columns.update(dict.fromkeys((inner[0][0], key) for key, value in inner[0][1].items() if isinstance(value, str | Number)))
-    return list(columns)
+            found += [(inner[0][0], key) for key, value in inner[0][1].items() if isinstance(value, str | Number)]
+        for column in found:
+            columns.setdefault(tuple(map(plain_key, column)), column)
+    return columns
 
 
 def _read(items: Sequence[Value], column: Column) -> Keys:
     holders: Sequence[Value] = items
     for name in column[:-1]:
         holders = [item.get(name) if isinstance(item, dict) else None for item in holders]
-    found = (item.get(column[-1]) if isinstance(item, dict) else None for item in holders)
+    last = column[-1]
+    found = [item.get(last) if isinstance(item, dict) else None for item in holders]
     return [value.text if isinstance(value, Number) else value if isinstance(value, str) and value else None for value in found]
 
 

@@ -176,17 +176,28 @@ def _lists(recorded: list[Value], observed: list[Value], task: _Task, below: lis
         return
     bindings, at, skeleton = scene.side.bindings, place.at, f"{place.path}[*]"
     equal: Callable[[Value, Value], bool] = lambda one, two: _skips(one, two, bindings, depth)  # noqa: E731  # passed on as it is
-    alignment = align_items(recorded, observed, bindings.observed_for, bindings.recorded_for, equal)
+    alignment = align_items(recorded, observed, bindings, equal)
     for pair in alignment.pairs:
         one, two = recorded[pair.left], observed[pair.right]
         if pair.equal or (isinstance(one, dict) and isinstance(two, dict) and not any(_changes(one, two, bindings, depth))):
             continue
+        _give_way(one, two, scene, skeleton)
         # A weak pair's items may stand for each other, so ids met there prove nothing and must not be bound.
         inner = _unbound(scene) if pair.weak else scene
         below.append(_Task(one, two, inner, Place(f"{at}[{pair.left}]", skeleton, place.key), depth + 1))
     yield from _repeated(recorded, observed, alignment, place)
     yield from order_difference(recorded, observed, alignment, scene, place, ranked=is_ranked(recorded, scene.route, place.path))
     yield from _alone(recorded, observed, alignment, place)
+
+
+def _give_way(one: Value, two: Value, scene: Scene, skeleton: str) -> None:
+    """Bind the ids of two items anew where one was bound to another by order alone: what an item is says more."""
+    left, right, bindings = _id_of(one), _id_of(two), scene.side.bindings
+    if left is None or right is None or not scene.binding or bindings.firm_for(left) is not None or bindings.firm_back(right) is not None:
+        return
+    known = bindings.born(left)
+    if known is not None and known.observed != right:
+        bindings.bind(known.kind, left, right, scene.exchange, f"{skeleton}.id")
 
 
 def _alone(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
