@@ -1,35 +1,66 @@
 """
-Canaries: known divergences planted into answers that were really compared, to prove that the run is awake.
+Canaries: known faults planted into answers that were really compared, to prove that the run is awake.
 
 How this works
 --------------
-From the exchanges without any finding, a seeded draw takes some per domain. Each gets its observed answer changed in one known way:
-a *structural* canary changes the status or drops a key, a *semantic* one changes a leaf in a way that no relation covers.
-The changed answer goes through the same comparison, rules and noise as the run. A canary that yields no finding was missed, and the run is void;
-one whose findings a rule or noise fact swallows is counted as blind.
+A seeded draw takes exchanges of each domain, first those without any finding, and gives the observed answer of each one fault (`mutants`)
+of each class: *structural*, *semantic*, *stream* (an event lost, doubled, out of order, a stream that ends early) and *timing* (an answer that
+hangs). The changed answer goes through the same comparison, rules and noise as the run, and what is new against the answer as it was is
+judged. A canary that yields nothing new was missed, and the run is void. One whose findings a rule or noise fact all swallows is counted as
+blind, and named with what swallowed it. Faults are drawn from those that no honest relation covers: not in a measured amount, an id or a time.
 """
 
 import datetime as dt
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from replay.compare import Comparison, Partners, agreement, find, findings_of, hear
-from replay.content import Value, dump, parse, walk
+from replay.compare.blinding import measured
+from replay.compare.timing import Sample, judge_timing
+from replay.judge import mutants as faults
+from replay.judge.mutants import Material, Mutant, mutant
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
+from replay.judge.spots import Spot
 from replay.judge.verdicts import judge
-from replay.model import Canaries, Exchange, Response, Verdict
+from replay.model import Canaries, DifferenceClass, Divergence, Exchange, Finding, Pair, Response, Subject, Verdict, Witness
 from replay.routes import route_of
 
-PER_DOMAIN = 2
+PER_CLASS: Final = 3
+"""So many in each domain and class."""
+_TRIED_MAX: Final = 25
+"""So many exchanges are read for a canary before the domain is taken to have no place for it."""
+_TIMED_MAX: Final = 20_000
+"""So many pairs' times are enough to tell what is usual in a run."""
+_HANG_MS: Final = 5_000.0
+_CLASSES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (
+        "structural",
+        (
+            "status",
+            "key dropped",
+            "key more",
+            "value to null",
+            "number to text",
+            "boolean to number",
+            "content type",
+            "header dropped",
+            "body emptied",
+            "body cut",
+        ),
+    ),
+    ("semantic", ("boolean flipped", "digit changed", "off by one", "other sign", "letter case", "text cut", "text emptied", "item more")),
+    ("stream", ("event dropped", "event twice", "events swapped", "stream ended early")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Where canaries are planted: the run's archives, rules and noise."""
 
-    recorded: Sequence[Exchange]
+    recorded: Mapping[int, Exchange] | Sequence[Exchange]
     candidate: Partners
     control: Partners | None
     rules: RuleSet
@@ -37,99 +68,168 @@ class Ground:
     today: dt.date
 
 
+@dataclass(slots=True)
+class _Count:
+    """What was planted so far."""
+
+    planted: int = 0
+    found: int = 0
+    blind: int = 0
+    missed: list[str] = field(default_factory=list)
+    swallowed: list[str] = field(default_factory=list)
+    kinds: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, kind: str, words: str, new: Sequence[Divergence] | None) -> None:
+        """Count a canary; *new* is what it added, judged: None where it added nothing."""
+        self.planted += 1
+        seen = self.kinds.setdefault(kind, [0, 0])
+        seen[0] += 1
+        if not new:
+            self.missed.append(words)
+        elif any(one.verdict is Verdict.OPEN for one in new):
+            self.found += 1
+            seen[1] += 1
+        else:
+            self.blind += 1
+            self.swallowed.append(f"{words}: {new[0].because}")
+
+
 def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
-    """Plant canaries into exchanges that were compared and equal, at most `PER_DOMAIN` of each kind per domain."""
+    """Plant canaries into exchanges that were compared, at most `PER_CLASS` of each class per domain, drawn by *seed*."""
     dice = random.Random(seed)  # noqa: S311  # a draw that can be repeated, no secret
-    equal = {pair.exchange: pair.domain for pair in comparison.pairs if pair.gap is None and pair.findings == 0}
-    by_domain: dict[str, list[Exchange]] = {}
-    for exchange in ground.recorded:
-        if exchange.id in equal:
-            by_domain.setdefault(equal[exchange.id], []).append(exchange)
-    planted = found = blind = 0
-    missed: list[str] = []
-    started = min((exchange.started_at for exchange in ground.recorded if exchange.id in ground.candidate.exchanges), default=0.0)
-    for _, exchanges in sorted(by_domain.items()):
-        for change in (_other_status, _dropped_key, _changed_leaf):
-            for exchange, mutant in _mutants(exchanges, change, ground.candidate, dice):
-                planted += 1
-                fate = _fate(exchange, mutant, started, ground)
-                found += fate == "found"
-                blind += fate == "blind"
-                if fate == "missed":
-                    missed.append(f"#{exchange.id} {route_of(exchange.request).name}: {change.__doc__}")
-    return Canaries(planted, found, blind, tuple(missed))
+    by_domain: dict[str, list[Pair]] = {}
+    started_at = 0.0
+    fetch = _fetch(ground.recorded)
+    for pair in comparison.pairs:
+        if pair.gap is None:
+            # exchanges are numbered as they started, so the first one's start is the run's
+            started_at = started_at or fetch(pair.exchange).started_at
+            by_domain.setdefault(pair.domain, []).append(pair)
+    count = _Count()
+    timed = _samples(comparison.pairs)
+    for domain, pairs in sorted(by_domain.items()):
+        for name, operators in _CLASSES:
+            for exchange, observed, made in _draw(pairs, operators, fetch, ground, dice, stream=name == "stream"):
+                words = f"#{exchange.id} {route_of(exchange.request).name}: {made.operator} at {made.place}"
+                count.add(f"{domain}, {name}", words, news(exchange, observed, made, ground, started_at))
+        hanging = _hang([pair for pair in pairs if _is_timed(pair)], timed, dice)
+        if hanging is not None:
+            pair, found = hanging
+            new = judge(found, ground.rules, ground.noise, ground.today).divergences
+            count.add(f"{domain}, timing", f"#{pair.exchange} {pair.route}: hangs", new)
+    kinds = tuple((kind, seen[0], seen[1]) for kind, seen in count.kinds.items())
+    return Canaries(count.planted, count.found, count.blind, tuple(count.missed), tuple(count.swallowed), kinds)
 
 
-type Change = Callable[[Response, random.Random], Response | None]
+def news(exchange: Exchange, observed: Exchange, made: Mutant, ground: Ground, started_at: float) -> list[Divergence]:
+    """Give what a fault adds to the findings of one pair, judged by the run's own rules and noise."""
+    before = {_key(finding) for finding in _findings(exchange, observed, ground, started_at)}
+    after = _findings(exchange, faults.apply(made, observed), ground, started_at)
+    fresh = [finding for finding in after if _key(finding) not in before]
+    return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences)
 
 
-def _mutants(exchanges: Sequence[Exchange], change: Change, candidate: Partners, dice: random.Random) -> Iterable[tuple[Exchange, Exchange]]:
-    drawn = list(exchanges)
-    dice.shuffle(drawn)
+def _fetch(recorded: Mapping[int, Exchange] | Sequence[Exchange]) -> "_Fetch":
+    return _Fetch(recorded if isinstance(recorded, Mapping) else {exchange.id: exchange for exchange in recorded})
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Gives recorded exchanges by their numbers."""
+
+    exchanges: Mapping[int, Exchange]
+
+    def __call__(self, number: int) -> Exchange:
+        return self.exchanges[number]
+
+
+def _draw(
+    pairs: Sequence[Pair], operators: Sequence[str], fetch: "_Fetch", ground: Ground, dice: random.Random, *, stream: bool
+) -> Iterator[tuple[Exchange, Exchange, Mutant]]:
+    """Draw exchanges and a fault for each, every one of another operator."""
+    able = [pair for pair in pairs if bool(pair.events) or not stream]
+    order = dice.sample(able, min(len(able), _TRIED_MAX))
+    order.sort(key=lambda pair: pair.findings > 0)
+    left = dice.sample(operators, len(operators))
     made = 0
-    for exchange in drawn:
-        observed = candidate.exchanges[exchange.id]
-        if made == PER_DOMAIN or not isinstance(observed.outcome, Response):
+    for pair in order:
+        observed = ground.candidate.exchanges[pair.exchange]
+        if made == PER_CLASS or not isinstance(observed.outcome, Response) or observed.outcome.body is None:
             continue
-        mutant = change(observed.outcome, dice)
-        if mutant is not None:
+        read = faults.Ground.of(observed.outcome)
+        found = next((one for name in left if (one := mutant(read, name, dice, Material(), avoid=_is_unsure)) is not None), None)
+        if found is not None and not _is_measured(pair.route, found, ground.noise):
             made += 1
-            yield exchange, replace(observed, outcome=mutant, chunks=())
+            left.remove(found.operator)
+            yield fetch(pair.exchange), observed, found
 
 
-def _fate(exchange: Exchange, mutant: Exchange, started: float, ground: Ground) -> str:
+def _is_unsure(spot: Spot) -> bool:
+    """Whether what stands at a place differs from run to run by nature."""
+    return measured(spot.key) or ("." in spot.source[:20] and spot.kind == "number")
+
+
+def _is_measured(route: str, made: Mutant, noise: NoiseModel) -> bool:
+    """Whether the primary itself was seen to make a change like this one."""
+    return bool(noise.within(route, made.path, made.before, made.after))
+
+
+def _findings(exchange: Exchange, other: Exchange, ground: Ground, started_at: float) -> list[Finding]:
     route = route_of(exchange.request)
-    found = find(exchange, mutant, ground.candidate, started, route, trial=True)
+    found = find(exchange, other, ground.candidate, started_at, route, trial=True)
     third = ground.control.exchanges.get(exchange.id) if ground.control is not None else None
     if third is None or ground.control is None:
-        heard = hear(found, None)
-    else:
-        against = find(exchange, third, ground.control, started, route, trial=True)
-        heard = hear(found, against, agreement(mutant, third, ground.candidate.side, ground.control.side))
-    findings = findings_of(exchange, route, heard)
-    if not findings:
-        return "missed"
-    verdicts = {divergence.verdict for divergence in judge(findings, ground.rules, ground.noise, ground.today).divergences}
-    return "found" if Verdict.OPEN in verdicts else "blind"
+        return findings_of(exchange, route, hear(found, None))
+    against = find(exchange, third, ground.control, started_at, route, trial=True)
+    return findings_of(exchange, route, hear(found, against, agreement(other, third, ground.candidate.side, ground.control.side)))
 
 
-def _other_status(response: Response, dice: random.Random) -> Response | None:
-    """another status"""  # noqa: D400, D403  # said in reports
-    return replace(response, status=dice.choice([code for code in (200, 404, 500) if code // 100 != response.status // 100]))
+def _key(finding: Finding) -> tuple[str, str, str | None]:
+    return finding.kind, finding.at, finding.candidate
 
 
-def _dropped_key(response: Response, dice: random.Random) -> Response | None:
-    """a key dropped"""  # noqa: D400, D403  # said in reports
-    content = parse(response.body or b"", response.header(b"content-type"))
-    if content.kind != "json" or not isinstance(content.value, dict) or not content.value:
+def _hang(able: Sequence[Pair], timed: Sequence[Sample], dice: random.Random) -> tuple[Pair, list[Finding]] | None:
+    """Let one answer hang, and give what is found of it; None where nothing is timed (there is no control)."""
+    if not able:
         return None
-    gone = dice.choice(sorted(content.value))
-    kept: dict[str, Value] = {key: value for key, value in content.value.items() if key != gone}
-    return replace(response, body=dump(kept).encode("utf-8", "surrogatepass"))
+    pair = dice.choice(able)
+    longest = max(max(sample.recorded_ms, sample.control_ms or 0.0) for sample in [*timed, _sample(pair)])
+    late = replace(_sample(pair), observed_ms=_HANG_MS + 10.0 * longest)
+    told = judge_timing([*(sample for sample in timed if sample.exchange != pair.exchange), late]).late
+    return pair, [_late(pair, late) for sample in told if sample.exchange == pair.exchange]
 
 
-def _changed_leaf(response: Response, dice: random.Random) -> Response | None:
-    """a leaf changed"""  # noqa: D400, D403  # said in reports
-    content = parse(response.body or b"", response.header(b"content-type"))
-    if content.kind != "json":
-        return None
-    value: Value = content.value  # type: ignore[assignment]  # by kind
-    leaves = [leaf for _, leaf in walk(value) if isinstance(leaf, bool) or (isinstance(leaf, str) and leaf.isalpha() and len(leaf) > 1)]
-    if not leaves:
-        return None
-    place = dice.randrange(len(leaves))
-    seen = -1
+def _is_timed(pair: Pair) -> bool:
+    return pair.gap is None and not pair.events and None not in {pair.primary_ms, pair.candidate_ms, pair.control_ms}
 
-    def changed(item: Value) -> Value:
-        nonlocal seen
-        if isinstance(item, dict):
-            return {key: changed(below) for key, below in item.items()}
-        if isinstance(item, list):
-            return [changed(below) for below in item]
-        if isinstance(item, bool) or (isinstance(item, str) and item.isalpha() and len(item) > 1):
-            seen += 1
-            if seen == place:
-                return (not item) if isinstance(item, bool) else item[::-1] + "x"
-        return item
 
-    return replace(response, body=dump(changed(value)).encode("utf-8", "surrogatepass"))
+def _samples(pairs: Iterable[Pair]) -> list[Sample]:
+    samples: list[Sample] = []
+    for pair in pairs:
+        if len(samples) == _TIMED_MAX:
+            break
+        if _is_timed(pair):
+            samples.append(_sample(pair))
+    return samples
+
+
+def _sample(pair: Pair) -> Sample:
+    return Sample(pair.exchange, pair.route, pair.primary_ms or 0.0, pair.candidate_ms or 0.0, pair.control_ms)
+
+
+def _late(pair: Pair, sample: Sample) -> Finding:
+    return Finding(
+        check="http",
+        subject=Subject("exchange", str(pair.exchange)),
+        domain=pair.domain,
+        route=pair.route,
+        difference=DifferenceClass.TIMING,
+        kind="late",
+        path="duration",
+        at="duration",
+        primary=f"{sample.recorded_ms:.1f}",
+        candidate=f"{sample.observed_ms:.1f}",
+        control=f"{sample.control_ms:.1f}",
+        transition="slower than the limits",
+        witness=Witness.CANDIDATE,
+    )

@@ -9,9 +9,8 @@ answer gives nothing. Faults that need other answers (an id of another one, an e
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final
 
 from replay.content import Content, parse
@@ -65,29 +64,16 @@ class Ground:
     response: Response
     content: Content
     spots: tuple[Spot, ...]
-    duration_ms: float = 0.0
 
     @staticmethod
-    def of(response: Response, duration_ms: float = 0.0) -> "Ground":
+    def of(response: Response) -> "Ground":
         """Read an answer."""
         content = parse(response.body or b"", response.header(b"content-type"))
-        return Ground(response, content, tuple(spots_of(response.body or b"", content)), duration_ms)
+        return Ground(response, content, tuple(spots_of(response.body or b"", content)))
 
 
 OPERATORS: Final[tuple[str, ...]] = (*VALUES, *WHOLES)
 """All kinds of faults, by name."""
-
-_STREAM: Final = tuple(name for name, made in WHOLES.items() if made.stream)
-_CLASSES: Final = MappingProxyType({name: made.difference for table in (VALUES, WHOLES) for name, made in table.items() if name not in _STREAM})
-
-OPERATORS_BY_CLASS: Final = MappingProxyType(
-    {
-        "structural": tuple(name for name, found in _CLASSES.items() if found is DifferenceClass.STRUCTURAL),
-        "semantic": tuple(name for name, found in _CLASSES.items() if found is DifferenceClass.SEMANTIC),
-        "stream": _STREAM,
-    }
-)
-"""The operators of each class of canary; timing has one of its own, since one late answer proves nothing."""
 
 
 def mutants(response: Response, dice: random.Random, material: Material | None = None) -> Iterator[Mutant]:
@@ -101,12 +87,16 @@ def mutants(response: Response, dice: random.Random, material: Material | None =
             yield made
 
 
-def mutant(ground: Ground, operator: str, dice: random.Random, material: Material) -> Mutant | None:
-    """Give a mutant of one operator (a name of `OPERATORS`); None where the answer has no place for it."""
+def _nowhere(_: Spot) -> bool:
+    return False
+
+
+def mutant(ground: Ground, operator: str, dice: random.Random, material: Material, *, avoid: Callable[[Spot], bool] = _nowhere) -> Mutant | None:
+    """Give a mutant of one operator (a name of `OPERATORS`), at a place that is not to be avoided; None where the answer has none for it."""
     value = VALUES.get(operator)
     if value is None:
         return _whole(ground, operator, dice, material)
-    places = [spot for spot in ground.spots if spot.kind in value.kinds]
+    places = [spot for spot in ground.spots if spot.kind in value.kinds and not avoid(spot)]
     for spot in dice.sample(places, min(_TRIES, len(places))):
         change = value.change(spot, dice, material.ids)
         if change is None:
@@ -167,4 +157,4 @@ def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-__all__ = ["OPERATORS", "OPERATORS_BY_CLASS", "Ground", "Material", "Mutant", "apply", "mutant", "mutants"]
+__all__ = ["OPERATORS", "Ground", "Material", "Mutant", "apply", "mutant", "mutants"]
