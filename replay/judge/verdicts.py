@@ -9,7 +9,8 @@ from typing import Final
 from replay.judge.clusters import cluster_id
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
-from replay.model import Divergence, Finding, Rule, Verdict, Witness
+from replay.judge.usage import Usage
+from replay.model import Divergence, Finding, Rule, RuleUse, Verdict, Witness
 
 _HANGING: Final = re.compile(r"#(\d+), where .* first differed \((.*)\)\Z", re.DOTALL)
 
@@ -22,6 +23,8 @@ class Judgement:
     """One per finding, in the same order."""
     rules_unused: tuple[str, ...]
     rules_expired: tuple[str, ...]
+    rule_uses: tuple[RuleUse, ...] = ()
+    """What each rule did, in the file's order."""
 
 
 def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today: dt.date) -> Judgement:
@@ -29,12 +32,8 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
     Give every finding its verdict.
 
     What no rule and no measured fact speaks for is open.
-
-    Raises:
-        RuleError: two rules disagree about one finding.
-
     """
-    used: set[str] = set()
+    usage = Usage(rules, today)
     divergences = []
     findings = tuple(findings)
     hanging = {place for finding in findings for place in [_hangs_on(finding)] if place is not None}
@@ -49,9 +48,7 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
         place = _hangs_on(given)
         # What a rule or noise accepts in one place excuses nothing in another: there it is judged for itself.
         finding = replace(given, derived_from="") if place is not None and place not in open_places else given
-        rule = rules.deciding(finding, today)
-        if rule is not None:
-            used.add(rule.id)
+        rule = usage.decide(finding)
         verdict, because = _decide(finding, rule, noise)
         divergences.append(
             Divergence(
@@ -62,9 +59,10 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
                 rule=rule.id if rule is not None and verdict is rule.verdict else "",
             )
         )
+    uses = usage.told()
     expired = rules.expired(today)
-    unused = tuple(rule.id for rule in rules.rules if rule.id not in used and rule.id not in expired)
-    return Judgement(tuple(divergences), unused, expired)
+    unused = tuple(use.id for use in uses if not use.matched and use.id not in expired)
+    return Judgement(tuple(divergences), unused, expired, uses)
 
 
 def _hangs_on(finding: Finding) -> tuple[str, str] | None:
