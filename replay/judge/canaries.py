@@ -111,7 +111,9 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
         for name, operators in _CLASSES:
             for exchange, observed, made in _draw(pairs, operators, fetch, ground, dice, stream=name == "stream"):
                 words = f"#{exchange.id} {route_of(exchange.request).name}: {made.operator} at {made.place}"
-                count.add(f"{domain}, {name}", words, news(exchange, observed, made, ground, started_at))
+                new, healed = news(exchange, observed, made, ground, started_at)
+                if new or not healed:
+                    count.add(f"{domain}, {name}", words, new)
         hanging = _hang([pair for pair in pairs if _is_timed(pair)], timed, dice)
         if hanging is not None:
             pair, found = hanging
@@ -121,12 +123,17 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
     return Canaries(count.planted, count.found, count.blind, tuple(count.missed), tuple(count.swallowed), kinds)
 
 
-def news(exchange: Exchange, observed: Exchange, made: Mutant, ground: Ground, started_at: float) -> list[Divergence]:
-    """Give what a fault adds to the findings of one pair, judged by the run's own rules and noise."""
+def news(exchange: Exchange, observed: Exchange, made: Mutant, ground: Ground, started_at: float) -> tuple[list[Divergence], bool]:
+    """
+    Give what a fault adds to the findings of one pair, judged by the run's own rules and noise, and whether it took some away.
+
+    What adds nothing and takes something away made two answers alike that were not, by chance: it proves nothing.
+    """
     before = {_key(finding) for finding in _findings(exchange, observed, ground, started_at)}
     after = _findings(exchange, faults.apply(made, observed), ground, started_at)
     fresh = [finding for finding in after if _key(finding) not in before]
-    return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences)
+    healed = bool(before - {_key(finding) for finding in after})
+    return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences), healed
 
 
 def _fetch(recorded: Mapping[int, Exchange] | Sequence[Exchange]) -> "_Fetch":
