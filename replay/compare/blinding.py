@@ -1,5 +1,6 @@
 """Values without what changes from run to run by nature: ids, times, measured numbers. For pairing and likeness, never for equality."""
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -32,6 +33,23 @@ def measured(key: str) -> bool:
     return key in _PROCESS or is_duration_key(key)
 
 
+def is_process_fact(key: str) -> bool:
+    """Whether a key's name says that its number is a fact of the daemon's process: memory, load, open files."""
+    return key in _PROCESS
+
+
+_TIME_WORDS: Final = re.compile(
+    r"(?:^|[a-z0-9_])(?:At|Time|Timestamp|Date|Ts|Exp|Iat|Nbf|Until|Since|Expires|Expiry|Epoch|Created|Updated|Seen|Started|Ended|Ms|Now|Last|Next)$"
+    r"|(?:^|_)(?:at|time|timestamp|date|ts|exp|iat|nbf|until|since|expires|expiry|epoch|created|updated|seen|started|ended|ms|now|last|next)$"
+)
+
+
+@lru_cache(maxsize=4096)
+def names_time(key: str) -> bool:
+    """Whether a key's name says that its number may be a moment."""
+    return _TIME_WORDS.search(key) is not None
+
+
 def epoch(value: float) -> tuple[float, str] | None:
     """Read a number as epoch seconds or milliseconds between 2001 and 2100 (seconds, unit); None where it is neither."""
     if 1e12 <= value < 4.1e12:
@@ -47,10 +65,18 @@ def role_of(text: str) -> Role | None:
     return classify(text)
 
 
+_PLACEHOLDER: Final = re.compile(r"REDACTED[A-Za-z0-9_-]{12,4096}")
+
+
 @lru_cache(maxsize=2048)
 def spans_of(text: str) -> tuple[Span, ...]:
-    """Give the ids and times inside a text."""
-    return tuple(find(text))
+    """Give the ids and times inside a text, and what stands in for redacted secrets there."""
+    found = tuple(find(text))
+    if "REDACTED" not in text:
+        return found
+    hidden = [Span(match.start(), match.end(), Role("placeholder")) for match in _PLACEHOLDER.finditer(text)]
+    apart = [span for span in found if not any(one.start < span.end and span.start < one.end for one in hidden)]
+    return tuple(sorted((*hidden, *apart), key=lambda span: span.start))
 
 
 @lru_cache(maxsize=8192)

@@ -6,13 +6,14 @@ What is tolerated, and what that could hide
 - *renamed id*: two ids of one kind that the bindings know as a pair, or that both are new here and become one. An id that is bound to another
   one, or that two recorded ids would share, is an `identity` difference, so a wrong id returned is found. A digest is an id only under a key
   that says so (a token, a cursor, a commit): elsewhere it speaks of content, and must be equal.
-- *timestamp*: same format and precision, and as near to its own exchange's now as the recorded one was to its own (both within the run, or
-  equally far before it). Another precision or zone spelling is a `format` difference, a stale or empty time a `value` difference; both can be.
-  When the daemon itself started (`$.startedAt`) must only be past.
-- *duration*, *process fact*: by the key's name, numbers of the same JSON type, not negative. One that became zero is found, one of another type
-  too; a wrong amount is not, which is why each such leaf is counted and `late` compares the exchange's own time.
+- *timestamp*: same format and precision, and the moment of its own run that stands for the recorded one (`moments`). Another precision or zone
+  spelling is a `format` difference, a stale or empty time a `value` difference; both can be. When the daemon itself started (`$.startedAt`)
+  must only be past. A number is a time only where it is timely within the run, or its key's name says so.
+- *duration*, *process fact*: by the key's name, numbers of the same JSON type, in proportion (`amounts`). How far such an amount may lie from
+  the recorded one is no proof of anything, which is why each such leaf is counted, noise learns how far the primary's own lie apart, and `late`
+  compares the exchange's own time.
 - *text around ids and times*: the text between them must be equal, and each id and time must hold its own relation.
-- *message around durations*: only under keys of messages for people, never in text that clients stored.
+- *message around durations*: only under keys of messages for people, never in text that clients stored; each duration must be in proportion.
 - *float*: equal to twelve digits.
 """
 
@@ -21,26 +22,24 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from replay.compare.blinding import blind_text, epoch, measured, role_of, spans_of
+from replay.compare.amounts import duration_out_of_proportion, out_of_proportion
+from replay.compare.blinding import blind_text, epoch, measured, names_time, role_of, spans_of
 from replay.compare.difference import type_name
+from replay.compare.moments import SLACK_S, both_past, grain_s, timely, within_runs
 from replay.compare.state import Place, Scene
 from replay.content import Number, Value, dump
-from replay.identity import ID_KINDS, TIME_KINDS, Role, Span
+from replay.identity import ID_KINDS, TIME_KINDS, Role, Span, fits
 from replay.model import DifferenceClass, IdMapping
 
 _SEMANTIC: Final = DifferenceClass.SEMANTIC
 _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
-_IN_MESSAGE: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?=\s?(?:ms|s|sec|seconds|minutes|µs)\b)")
+_IN_MESSAGE: Final = re.compile(r"(?<![\w.])(?P<amount>\d+(?:\.\d+)?)(?=\s?(?P<unit>ms|s|sec|seconds|minutes|µs)\b)")
+_UNITS_S: Final = {"ms": 1e-3, "µs": 1e-6, "minutes": 60.0}
 _MESSAGES: Final = frozenset({"message", "msg", "detail", "details"})
 _DIGEST_IS_ID: Final = re.compile(r"(?i)token|nonce|cursor|etag|commit|sha\b|head|rev|session|key")
 _SHAPED: Final = ID_KINDS - {"placeholder"}
 """Kinds of ids whose shape is a part of the answer; a placeholder stands for anything."""
-_ZERO_FROM_MS: Final = 20.0
-"""A duration of less than this may well be zero on a faster daemon or to a coarser clock."""
 _DAEMON_STARTED: Final = frozenset({"$.startedAt", "$.started_at"})
-_SLACK_S: Final = 5.0
-_DAY_S: Final = 86_400.0
-_MINUTE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +92,12 @@ def _types(recorded: Value, observed: Value) -> Relating:
 
 def _numbers(recorded: Number, observed: Number, scene: Scene, place: Place) -> Relatings:
     one, two = recorded.value, observed.value
-    duration = measured(place.key) and one >= 0 and two >= 0
-    if duration and two == 0 and one >= _ZERO_FROM_MS:
-        return (Relating(_SEMANTIC, "value", "measured → zero"),)
+    amount = measured(place.key)
+    if amount and one != two and (apart := out_of_proportion(place.key, recorded, observed, scene)):
+        return (Relating(_SEMANTIC, "value", apart),)
     if recorded.integral != observed.integral:
         fraction = observed if recorded.integral else recorded
-        if duration and not float(fraction.value).is_integer():
+        if amount and not float(fraction.value).is_integer():
             # One writer may print 2 and 1.2 for two durations. A whole number spelt 2.0 is another writer's habit and stays a finding.
             scene.tolerate("duration, whole beside fractional", place.path)
             return _EQUAL
@@ -106,19 +105,30 @@ def _numbers(recorded: Number, observed: Number, scene: Scene, place: Place) -> 
         return (Relating(_SEMANTIC, "format", kinds, "q-number-format") if one == two else Relating(_SEMANTIC, "value", kinds),)
     if one == two:
         return (Relating(_SEMANTIC, "format", "number spelt differently", "q-number-format"),)
-    if duration:
+    if amount:
         scene.tolerate("duration or process fact", place.path)
         return _EQUAL
     if not recorded.integral and _near(float(one), float(two)):
         scene.tolerate("float, equal to 12 digits", place.path)
         return _EQUAL
+    return _epochs(one, two, scene, place)
+
+
+def _epochs(one: float, two: float, scene: Scene, place: Place) -> Relatings:
+    """Relate two numbers that may be moments: by their range, and by their key's name or because they are moments of their runs."""
     left, right = epoch(one), epoch(two)
-    if left is not None and right is not None and left[1] == right[1]:
-        if _timely(left[0], right[0], 0.0, scene):
-            scene.tolerate(f"timestamp (epoch {left[1]})", place.path)
-            return _EQUAL
-        return (Relating(_SEMANTIC, "value", f"timestamp (epoch {left[1]}) elsewhere in time"),)
-    return (Relating(_SEMANTIC, "value", "number"),)
+    if left is None or right is None or left[1] != right[1]:
+        if left is not None and names_time(place.key):
+            kind, other = ("value", "number") if right is None else ("format", f"epoch {right[1]}")
+            return (Relating(_SEMANTIC, kind, f"epoch {left[1]} → {other}"),)
+        return (Relating(_SEMANTIC, "value", "number"),)
+    within = scene.recorded.run_started_at - SLACK_S <= left[0] <= scene.recorded.ended_at + SLACK_S
+    if not within and not names_time(place.key):
+        return (Relating(_SEMANTIC, "value", "number"),)
+    if timely(left[0], right[0], 0.0, scene):
+        scene.tolerate(f"timestamp (epoch {left[1]})", place.path)
+        return _EQUAL
+    return (Relating(_SEMANTIC, "value", f"timestamp (epoch {left[1]}) {_elsewhere(left[0], right[0], scene)}"),)
 
 
 def _near(one: float, two: float) -> bool:
@@ -130,7 +140,13 @@ def _near(one: float, two: float) -> bool:
 
 
 def _texts(recorded: str, observed: str, scene: Scene, place: Place) -> Relatings:
-    left, right = role_of(recorded), role_of(observed)
+    return _pieces((recorded, role_of(recorded)), (observed, role_of(observed)), scene, place)
+
+
+def _pieces(one: tuple[str, Role | None], two: tuple[str, Role | None], scene: Scene, place: Place) -> Relatings:
+    """Relate two texts, or two parts of texts, whose roles are known; what a part is may show only in the text around it."""
+    (recorded, left), (observed, right) = one, two
+    left, right = left or _likewise(recorded, right), right or _likewise(observed, left)
     if left is not None and right is not None:
         if left.kind in ID_KINDS and right.kind in ID_KINDS:
             return _ids((recorded, left), (observed, right), scene, place)
@@ -147,6 +163,11 @@ def _texts(recorded: str, observed: str, scene: Scene, place: Place) -> Relating
         names = (left.kind if left else _text_class(recorded), right.kind if right else _text_class(observed))
         return (Relating(_SEMANTIC, "value", f"{names[0]} → {names[1]}"),)
     return _mixed(recorded, observed, scene, place)
+
+
+def _likewise(text: str, other: Role | None) -> Role | None:
+    """Give a text the role of the *other* one where it fits it, too: an id of base 36 may lack digits by chance."""
+    return other if other is not None and other.kind in ID_KINDS and fits(other, text) else None
 
 
 def _is_single(role: Role | None) -> bool:
@@ -202,17 +223,32 @@ def _mixed(recorded: str, observed: str, scene: Scene, place: Place) -> Relating
     left, right = spans_of(recorded), spans_of(observed)
     if left and len(left) == len(right) and _frame(recorded, left) == _frame(observed, right):
         for one, two in zip(left, right, strict=True):
-            inner = _texts(recorded[one.start : one.end], observed[two.start : two.end], scene, place)
+            piece, other = recorded[one.start : one.end], observed[two.start : two.end]
+            inner = _pieces((piece, one.role), (other, two.role), scene, place)
             if inner:
                 return inner
         scene.tolerate("text around ids and times", place.path)
         return _EQUAL
-    if place.key in _MESSAGES:
-        timeless = _IN_MESSAGE.sub("<n>", blind_text(recorded))
-        if "<n>" in timeless and timeless == _IN_MESSAGE.sub("<n>", blind_text(observed)):
+    if place.key in _MESSAGES and (found := _around_durations(recorded, observed, scene)) is not None:
+        if not found:
             scene.tolerate("message around durations", place.path)
-            return _EQUAL
+        return found
     return (_plain(recorded, observed),)
+
+
+def _around_durations(recorded: str, observed: str, scene: Scene) -> Relatings | None:
+    """Relate two messages that are the same but for the durations in them; None where they are not."""
+    left, right = list(_IN_MESSAGE.finditer(recorded)), list(_IN_MESSAGE.finditer(observed))
+    if not left or [found["unit"] for found in left] != [found["unit"] for found in right]:
+        return None
+    if _IN_MESSAGE.sub("<n>", blind_text(recorded)) != _IN_MESSAGE.sub("<n>", blind_text(observed)):
+        return None
+    for one, two in zip(left, right, strict=True):
+        unit_s = _UNITS_S.get(one["unit"], 1.0)
+        apart = duration_out_of_proportion(float(one["amount"]) * unit_s, float(two["amount"]) * unit_s, scene)
+        if apart:
+            return (Relating(_SEMANTIC, "value", f"message: {apart}"),)
+    return _EQUAL
 
 
 def _plain(recorded: str, observed: str) -> Relating:
@@ -251,45 +287,21 @@ def _times(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, path: str
         found.append(Relating(_SEMANTIC, "format", words, "q-time-format"))
     elif recorded == observed:
         return _EQUAL
-    grain = max(_grain_s(left), _grain_s(right))
-    if path in _DAEMON_STARTED:
-        timely = left.seconds is not None and right.seconds is not None and _both_past(left.seconds, right.seconds, scene)
-    else:
-        timely = left.seconds is not None and right.seconds is not None and _timely(left.seconds, right.seconds, grain, scene)
-    if not timely:
-        found.append(Relating(_SEMANTIC, "value", f"{left.kind} elsewhere in time"))
+    if not _in_time(left, right, scene, path):
+        found.append(Relating(_SEMANTIC, "value", f"{left.kind} {_elsewhere(left.seconds, right.seconds, scene)}"))
     if not found:
         scene.tolerate(f"{left.kind} ({left.format})", path)
     return tuple(found)
 
 
-def _grain_s(role: Role) -> float:
-    """How coarse a time is spelt, in seconds."""
-    if role.kind == "date":
-        return _MINUTE_S if role.seconds is not None and role.seconds % _DAY_S else _DAY_S
-    return _MINUTE_S if role.format.startswith("min") else 1.0
+def _elsewhere(one: float | None, two: float | None, scene: Scene) -> str:
+    within = one is not None and two is not None and within_runs(one, two, scene)
+    return "elsewhere in the run" if within else "elsewhere in time"
 
 
-def _both_past(one: float, two: float, scene: Scene) -> bool:
-    """Whether both times came before their exchanges: all that can be asked of when a daemon started, weeks ago or for this replay."""
-    return one <= scene.recorded.ended_at and two <= scene.observed.ended_at
-
-
-def _timely(one: float, two: float, grain_s: float, scene: Scene) -> bool:
-    """
-    Whether an observed time stands to its own run as the recorded one stands to its own.
-
-    Within the run: both lie between the run's start and a little after the exchange. Outside (fixtures, expiry dates, windows): both are
-    equally far from their exchange, give or take what the runs' own lengths differ; or they are the very same moment of the past.
-    """
-    recorded, observed = scene.recorded, scene.observed
-    slack = _SLACK_S + grain_s
-    inside_one = recorded.run_started_at - slack <= one <= recorded.ended_at + slack
-    inside_two = observed.run_started_at - slack <= two <= observed.ended_at + slack
-    if inside_one or inside_two:
-        return inside_one and inside_two
-    if one == two:
-        return True
-    away_one, away_two = one - recorded.started_at, two - observed.started_at
-    span = max(recorded.ended_at - recorded.run_started_at, observed.ended_at - observed.run_started_at)
-    return abs(away_one - away_two) <= span + slack
+def _in_time(left: Role, right: Role, scene: Scene, path: str) -> bool:
+    if left.seconds is None or right.seconds is None:
+        return False
+    if path in _DAEMON_STARTED:
+        return both_past(left.seconds, right.seconds, scene)
+    return timely(left.seconds, right.seconds, max(grain_s(left), grain_s(right)), scene)

@@ -64,7 +64,7 @@ _SHAPES: Final = rf"""
 | (?P<stamp>(?:19|20)[0-9]{{2}}-[01][0-9]-[0-3][0-9]
     (?: (?P<mark>[Tt\ ])(?P<hour>[0-2][0-9]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-6][0-9])(?:\.(?P<digits>[0-9]{{1,9}}))?)?
         (?P<zone>Z|z|[+-][0-2][0-9]:?[0-5][0-9])?
-      | T[0-2][0-9]-[0-5][0-9]-[0-6][0-9](?:[.-][0-9]{{3,9}})?Z
+      | T[0-2][0-9]-[0-5][0-9]-[0-6][0-9](?:[.-][0-9]{{3,9}})?Z?
     )){_END}
 | (?P<date>(?:19|20)[0-9]{{2}}-[01][0-9]-[0-3][0-9]){_END}
 | (?P<http>(?:{_SHORT_DAYS}),\ [0-9]{{2}}\ (?:{_SHORT_MONTHS})\ [0-9]{{4}}\ [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\ GMT){_END}
@@ -250,9 +250,10 @@ def _is_base36_time(text: str) -> bool:
 def _stamp(match: re.Match[str]) -> Role:
     text = match.group()
     if match.group("mark") is None:  # the form for file names: `-` for `:`
-        time = text[11:-1]
+        time = text[11:].rstrip("Z")
         plain = f"{text[:10]}T{time[:8].replace('-', ':')}" + (f".{time[9:]}" if len(time) > 8 else "")
-        return Role("timestamp", f"{_PRECISION.get(max(len(time) - 9, 0), 'odd')},Z,file{time[8:9]}", _seconds(plain))
+        zone = "Z" if text.endswith("Z") else "none"
+        return Role("timestamp", f"{_PRECISION.get(max(len(time) - 9, 0), 'odd')},{zone},file{time[8:9]}", _seconds(plain))
     if match.group("second") is None:
         precision = "min"
     else:

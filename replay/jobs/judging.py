@@ -13,7 +13,8 @@ from typing import Final
 from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
 from replay.compare import compare_archives, partners_of
-from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, learn_noise, load_noise, load_rules, plant
+from replay.jobs.measuring import measure_noise
+from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant
 from replay.judge.canaries import Ground
 from replay.model import Gap, GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
@@ -157,28 +158,6 @@ def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
             noise_digest=basis.noise_digest,
         )
     )
-
-
-def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel:
-    """
-    Learn what the primary does differently from itself: each further archive against the first.
-
-    Raises:
-        UsageError: fewer than two archives, archives of two daemons, or ones that do not belong together.
-
-    """
-    if len(archives) < 2:
-        raise UsageError("noise needs at least two archives of the same daemon: a recording and its replays on it")
-    names = {str(daemon["name"]) for archive in archives if isinstance(daemon := archive.facts.get("daemon"), dict) and daemon.get("name")}
-    if len(names) > 1:
-        raise UsageError(f"noise is what one daemon does differently from itself; these archives are of {', '.join(sorted(names))}")
-    first, *others = archives
-    runs = []
-    for number, other in enumerate(others, 1):
-        progress("measuring noise", number, len(others))
-        found = compare_archives(first, other, (), lambda _done, _of: None)
-        runs.append((found.findings, found.pairs))
-    return learn_noise(runs, [archive.digest for archive in archives])
 
 
 def open_archives(

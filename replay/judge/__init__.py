@@ -3,13 +3,15 @@
 from replay.judge.canaries import plant
 from replay.judge.causes import explain
 from replay.judge.clusters import cluster
-from replay.judge.noise import NoiseModel, learn_noise, load_noise, noise_text
+from replay.judge.noise import Held, NoiseModel, learn_noise
+from replay.judge.noise_files import load_noise, noise_text
 from replay.judge.quirks import QUIRKS, quirk_words
 from replay.judge.rules import RuleSet, load_rules
 from replay.judge.verdicts import Judgement, judge
 
 __all__ = [
     "QUIRKS",
+    "Held",
     "Judgement",
     "NoiseModel",
     "RuleSet",

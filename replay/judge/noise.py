@@ -3,42 +3,74 @@ Noise: what the primary does differently from itself, measured from control runs
 
 How this works
 --------------
-Two archives of the same daemon are compared like any other two. Each finding counts for its place (route, path, kind), each compared exchange
-of a route counts as one chance. A fact excuses a finding of the candidate only where
+Archives of one daemon are compared like any other two, every pair of them. Each finding is an observation at its place (route, path, kind), each
+time that the place was there on both sides a chance. From the observations comes one *fact* a place. It names the relation in which the
+primary's own values stand there, and excuses a finding of the candidate only where that relation holds for it:
 
-- the place and kind are the same,
-- the values are of a class that was seen to vary there (`number`, `text`, …): a number no further from the nearer of recording and control
-  than these two lie apart, and never beyond the widest difference measured; anything else only if the primary itself was seen to have the
-  very same there (ids and times inside it aside; a time by itself is never the same),
-- and this exchange's own control differs there as well. Where it agrees with the recording, only a single value (no item of a list, no key, no
-  type, no flag, no event) can be excused, and only where at least four pairs were seen and half of them differed.
+- *within the measured dispersion*: a number no further from the nearer of recording and control than the primary's own lay apart, absolutely and
+  as a share of their size, times 1.25 + 3/n for n observations (1 + 1/n where this run's control agrees with the recording), of the same sign
+  and with no more decimals;
+- *one of the values seen*, ids and times inside it aside (so an id must be an id of the same kind, and a time by itself is never the same);
+- *elsewhere in the run*: a moment of the run, not where its exchanges put it (background work), as the primary's own was;
+- *made of parts seen*: a text whose every sentence, line and entry the primary wrote there, numbers in it within twice their span;
+- *comes and goes*: an item of a list that the primary was seen to have and to lack there; where at least eight did, also one whose name begins
+  like one of them; and where they were a tenth of all there are, any of the same members and types;
+- *order varies*: of a list that the primary was seen to give in two orders;
+- *there or not*, *another type*, *another thing*: what is structural, only as it was seen, and only if seen in two pairs of runs.
 
-So a fact never means "anything": another type, a missing key, a lost item or a far-off number stays open. So does another status or kind of
-answer: where candidate and control agree on it, it is the replay's own doing, and no noise is asked.
+Where a place was seen seldom (n below 8) or never to differ, what was measured at places like it (the same last two names, on other routes)
+counts as 8 chances of its own: they can excuse where that makes it likely enough (one in twenty), and the because says so.
+So a fact never means "anything". What this exchange's own control says stays the strongest evidence. Where it agrees with the recording, nothing
+is excused but what differed in two pairs of runs, or a single value (no item, no flag) that differed in half of at least four pairs of
+exchanges. Where both differ, a number must not lie 8 times further off than they lie apart, unless the dispersion is well known (n of 3 in two
+pairs of runs). Where control and candidate agree on another answer, it is the replay's own doing and no noise is asked.
 """
 
-import hashlib
-import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from replay.compare.blinding import blind, role_of
-from replay.content import load
+from replay.compare.amounts import as_float
+from replay.compare.blinding import role_of
+from replay.compare.surveying import Survey
+from replay.content import Number
 from replay.identity import TIME_KINDS
-from replay.model import Finding, NoiseFact, Pair, RuleError, Witness
+from replay.judge.observations import AMOUNT, IN_THE_RUN, Observed, class_of, facts_of, pool, stable_facts, value_class
+from replay.judge.texts import decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, shape_of, short_digest, thing_of, value_of
+from replay.model import DifferenceClass, Finding, NoiseFact, Pair, Witness
 
-FORMAT: Final = 2
 _SLACK: Final = 1.0 + 1e-9
 """A number may lie as far as the widest measured difference, give or take the spelling of floats."""
-_PAIRS_MIN: Final = 4
 _NEVER: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
 """What an answer is at all: one that neither the recording nor the control gave was never measured, however often theirs differ."""
+_ITEMS: Final = frozenset({"missing-item", "extra-item"})
+_ORDERS: Final = frozenset({"order", "rank"})
+_PRIOR: Final = 8
+"""How many chances of its own the places like it count for."""
+_LIKELY: Final = 0.05
+_RUNS_MIN: Final = 2
+"""Pairs of runs in which something structural must have been seen."""
+_PAIRS_MIN: Final = 4
 _SINGLE_VALUES: Final = frozenset({"number", "text"})
+_OWN_SPREAD: Final = 8.0
+"""How many times further than its recording and control lie apart an exchange's number may lie from the nearer one."""
+_CHURN_MIN: Final = 8
+_CHURN_SHARE: Final = 0.1
+_FEW: Final = 3
+_FULL_PRECISION: Final = 12
+"""So many decimals and more are a float in full: one more or less says nothing."""
 
 type Place = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A learned relation that holds for a finding."""
+
+    name: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,149 +80,206 @@ class NoiseModel:
     facts: Mapping[Place, NoiseFact] = field(default_factory=dict)
     archives: tuple[str, ...] = ()
     """Digests of the archives it was learned from."""
+    time_spread_s: float = 0.0
+    """How far from their place in the run nine of ten of the primary's own times lay."""
+    classes: Mapping[tuple[str, str], NoiseFact] = field(init=False, repr=False, compare=False)
+    """Facts of places alike, pooled."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", pool(self.facts.values()))
 
     def excuse(self, finding: Finding) -> str | None:
         """Why *finding* is noise, in words; None where nothing measured says so."""
+        held = self.held(finding)
+        return None if held is None else held.because
+
+    def held(self, finding: Finding) -> Held | None:
+        """Which learned relation *finding* holds; None where none does."""
         if finding.kind in _NEVER or finding.witness is Witness.INFIDELITY:
             return None
-        fact = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
-        if fact is None or value_class(finding) not in fact.values.split(","):
+        own = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
+        name = relation_of(finding, own) if own is not None else ""
+        if own is not None and name:
+            return Held(name, _because(name, finding, own, own))
+        like = self.classes.get((class_of(finding.path), finding.kind))
+        if like is None or finding.difference is not DifferenceClass.SEMANTIC or not _likely(own, like):
             return None
-        if finding.witness is not Witness.ALL_DIFFER and not _varies_freely(finding, fact):
-            return None
-        distance = _nearest(finding)
-        if distance is not None and fact.high is not None and not distance <= _SLACK * _width(finding, fact.high) < math.inf:
-            # Written so that what is no number, or infinitely far off, excuses nothing.
-            return None
-        if distance is None and digest_of(finding.candidate) not in fact.seen:
-            return None
-        also = "; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else ""
-        return f"the primary differs from itself here in {fact.differing} of {fact.pairs} control pairs{also}"
+        name = relation_of(finding, like)
+        return Held(name, _because(name, finding, own, like)) if name else None
+
+    def within(self, route: str, path: str, one: str, two: str) -> str:
+        """
+        Name the measured dispersion that a change of one leaf stays inside; empty where it leaves all.
+
+        *one* and *two* are the leaf before and after, as compact JSON. For changes that the comparer lets pass by what the values prove: was it
+        also a change that the primary itself makes?
+        """
+        before, after = value_of(one), value_of(two)
+        if isinstance(before, Number) and isinstance(after, Number):
+            amount = self.facts.get((route, path, AMOUNT))
+            if amount is not None and _in_amounts(amount, as_float(before), as_float(after)):
+                return "amount within the measured dispersion"
+            fact = self.facts.get((route, path, "value"))
+            if fact is not None and _number_holds(as_float(before), after, fact, _widening(fact, sure=False)):
+                return "number within the measured dispersion"
+        if isinstance(before, str) and isinstance(after, str):
+            left, right = role_of(before), role_of(after)
+            if left is not None and right is not None and left == right and left.kind in TIME_KINDS:
+                apart = math.inf if left.seconds is None or right.seconds is None else abs(left.seconds - right.seconds)
+                return "time within the measured dispersion" if apart <= self.time_spread_s else ""
+        return ""
+
+
+def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str], surveys: Sequence[Survey] = ()) -> NoiseModel:
+    """Make facts from the findings and pairs of comparisons of the primary with itself, and the *surveys* of what could have differed."""
+    observed: dict[Place, Observed] = {}
+    chances: Counter[str] = Counter()
+    count = 0
+    for number, (findings, pairs) in enumerate(runs):
+        count = number + 1
+        chances.update(pair.route for pair in pairs if pair.gap is None)
+        for finding in findings:
+            if finding.route is not None:
+                for kind in _kinds(finding.kind):
+                    observed.setdefault((finding.route, finding.path, kind), Observed()).see(number, finding)
+    instances: Counter[tuple[str, str]] = Counter()
+    for survey in surveys:
+        instances.update(survey.instances)
+    facts = facts_of(observed, chances, instances, count)
+    facts.update(stable_facts(facts, chances, instances, count))
+    for survey in surveys:
+        for (route, path), (low, high, ratio) in survey.amounts.items():
+            facts[route, path, AMOUNT] = _amount(facts.get((route, path, AMOUNT)), (route, path), (low, high, ratio), instances, count)
+    apart = sorted(value for survey in surveys for value in survey.times_apart_s)
+    return NoiseModel(facts, tuple(archives), apart[len(apart) * 9 // 10] if apart else 0.0)
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    """Of two runs of one daemon neither is the first: what one lacks the other has more."""
+    for pair in (("missing-item", "extra-item"), ("missing-key", "extra-key"), ("asked-missing", "asked-extra")):
+        if kind in pair:
+            return pair
+    return (kind,)
+
+
+def _amount(
+    old: NoiseFact | None, spot: tuple[str, str], measured: tuple[float, float, float], instances: Mapping[tuple[str, str], int], runs: int
+) -> NoiseFact:
+    low, high, ratio = measured
+    if old is not None and old.low is not None and old.high is not None and old.ratio is not None:
+        low, high, ratio = min(low, old.low), max(high, old.high), max(ratio, old.ratio)
+    count = instances[spot]
+    return NoiseFact(*spot, AMOUNT, runs, runs, count, count, count, count, "number", low, high, high - low, ratio)
+
+
+def relation_of(finding: Finding, fact: NoiseFact) -> str:
+    """Name the relation of *fact* that holds for a finding; empty where none does."""
+    sure = finding.witness is Witness.CANDIDATE
+    structural = finding.difference is DifferenceClass.STRUCTURAL
+    if not fact.changed or (structural and fact.runs_differing < _RUNS_MIN):
+        return ""
+    if sure and fact.runs_differing < _RUNS_MIN and not _varies_freely(finding, fact):
+        return ""
+    if finding.kind in _ORDERS:
+        return "order varies"
+    if finding.kind in _ITEMS:
+        return _item_holds(finding, fact)
+    if value_class(finding) not in fact.values.split(","):
+        return ""
+    if finding.kind in {"missing-key", "extra-key"}:
+        return "there or not"
+    after = value_of(finding.candidate)
+    if isinstance(after, Number) and finding.kind != "type":
+        bases = [value for shown in (finding.primary, finding.control) if isinstance(value := value_of(shown), Number)]
+        held = any(_number_holds(as_float(base), after, fact, _widening(fact, sure=sure)) for base in bases)
+        return "within the measured dispersion" if held and (_well_known(fact) or _near_its_own(after, bases)) else ""
+    if isinstance(after, bool) and finding.kind != "type":
+        return "one of the values seen" if fact.runs_differing >= _RUNS_MIN else ""
+    if finding.transition.endswith(IN_THE_RUN) and short_digest(finding.transition) in fact.seen:
+        return "elsewhere in the run"
+    if digest_of(finding.candidate) in fact.seen:
+        return {"type": "another type", "identity": "another thing"}.get(finding.kind, "one of the values seen")
+    return "made of parts seen" if fact.parts and known_parts(parts_of(finding.candidate), read_parts(fact.parts)) else ""
 
 
 def _varies_freely(finding: Finding, fact: NoiseFact) -> bool:
-    """Whether a place varies so often that one agreeing control says little."""
+    """Whether a single value varies so often that one agreeing control says little."""
     single = finding.kind == "value" and "[*]" not in finding.path and value_class(finding) in _SINGLE_VALUES
     return single and fact.pairs >= _PAIRS_MIN and 2 * fact.differing >= fact.pairs
 
 
-def _nearest(finding: Finding) -> float | None:
-    """How far the candidate's number lies from the nearer of recording and control; None where they are no numbers."""
-    distances = [_distance(finding.primary, finding.candidate)]
-    if finding.control is not None:
-        distances.append(_distance(finding.control, finding.candidate))
-    known = [distance for distance in distances if distance is not None]
-    return min(known) if known else None
+def _well_known(fact: NoiseFact) -> bool:
+    """Whether a dispersion was measured often enough to say more than one exchange's recording and control."""
+    return fact.changed >= _FEW and fact.runs_differing >= _RUNS_MIN
 
 
-def _width(finding: Finding, widest: float) -> float:
-    """How far a number may lie: as far as recording and control of this very exchange lie apart, where they do, and never beyond the widest."""
-    apart = _distance(finding.primary, finding.control) if finding.witness is Witness.ALL_DIFFER else None
-    return widest if apart is None else min(widest, apart)
+def _near_its_own(after: Number, bases: Sequence[Number]) -> bool:
+    """Whether a number is not far beyond what recording and control of this very exchange lie apart, where they do."""
+    if len(bases) < 2:
+        return True
+    apart = abs(as_float(bases[0]) - as_float(bases[1]))
+    nearest = min(abs(as_float(after) - as_float(base)) for base in bases)
+    return not apart or nearest <= _SLACK * _OWN_SPREAD * apart
 
 
-def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str]) -> NoiseModel:
-    """Make facts from the findings and pairs of comparisons of the primary with itself."""
-    chances: Counter[str] = Counter()
-    differing: dict[Place, set[tuple[int, str]]] = {}
-    distances: dict[Place, float] = {}
-    classes: dict[Place, set[str]] = {}
-    seen: dict[Place, set[str]] = {}
-    for number, (findings, pairs) in enumerate(runs):
-        chances.update(pair.route for pair in pairs if pair.gap is None)
-        for finding in findings:
-            if finding.route is None:
-                continue
-            place = (finding.route, finding.path, finding.kind)
-            differing.setdefault(place, set()).add((number, finding.subject.id))
-            classes.setdefault(place, set()).add(value_class(finding))
-            seen.setdefault(place, set()).update((digest_of(finding.primary), digest_of(finding.candidate)))
-            distance = _distance(finding.primary, finding.candidate)
-            if distance is not None:
-                distances[place] = max(distances.get(place, 0.0), distance)
-    facts = {
-        place: NoiseFact(
-            route=place[0],
-            path=place[1],
-            kind=place[2],
-            pairs=max(chances[place[0]], len(subjects)),
-            differing=len(subjects),
-            high=distances.get(place),
-            values=",".join(sorted(classes[place])),
-            seen=tuple(sorted(seen[place])),
-        )
-        for place, subjects in differing.items()
-    }
-    return NoiseModel(facts, tuple(archives))
+def _item_holds(finding: Finding, fact: NoiseFact) -> str:
+    shown = finding.primary if finding.primary is not None else finding.candidate
+    if thing_of(shown) in fact.seen:
+        return "comes and goes"
+    if fact.changed >= _CHURN_MIN and family_of(shown) in fact.seen:
+        return "comes and goes, as others of its kind"
+    churns = fact.changed >= _CHURN_MIN and fact.changed >= _CHURN_SHARE * fact.instances
+    return "comes and goes" if churns and shape_of(shown) in fact.seen else ""
 
 
-def value_class(finding: Finding) -> str:
-    """What kind of values a finding is about: `number`, `text`, `null`, `boolean`, `list`, `object`, `none`; both, where they differ."""
-    sides = {_class_of(finding.primary), _class_of(finding.candidate)}
-    return "+".join(sorted(sides))
+def _widening(fact: NoiseFact, *, sure: bool) -> float:
+    """How much further than the widest difference of n seen the next may lie."""
+    return 1.0 + 1.0 / max(fact.changed, 1) if sure else 1.25 + 3.0 / max(fact.changed, 1)
 
 
-def digest_of(text: str | None) -> str:
-    """Give a short digest of a value (compact JSON) without the ids and times inside it; a time by itself counts as it is."""
-    if text is None:
-        return "none"
-    try:
-        value, _ = load(text)
-        whole_time = isinstance(value, str) and (role := role_of(value)) is not None and role.kind in TIME_KINDS
-        plain = text if whole_time else blind(value)
-    except ValueError:
-        plain = text
-    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _number_holds(base: float, after: Number, fact: NoiseFact, widening: float) -> bool:
+    number = as_float(after)
+    if fact.widest is None or fact.ratio is None or fact.low is None or not (math.isfinite(number) and math.isfinite(base)):
+        return False
+    if fact.low >= 0 > number or decimals_of(after.text) > fact.decimals + _decimals_unseen(fact):
+        return False
+    apart = abs(number - base)
+    # Written so that what is no number, or infinitely far off, excuses nothing.
+    near = apart <= _SLACK * widening * fact.widest < math.inf
+    return near and apart <= _SLACK * widening * fact.ratio * max(abs(number), abs(base))
 
 
-def noise_text(model: NoiseModel) -> str:
-    """The model as the text of a noise file."""
-    rows = [asdict(fact) for _, fact in sorted(model.facts.items())]
-    return json.dumps({"format": FORMAT, "archives": list(model.archives), "facts": rows}, indent=1, ensure_ascii=False) + "\n"
+def _decimals_unseen(fact: NoiseFact) -> int:
+    """How many more decimals than were seen there may be: a last zero is not printed, and a float in full has more or less."""
+    if fact.decimals >= _FULL_PRECISION:
+        return 8
+    return 1 if fact.decimals and fact.changed < _FEW else 0
 
 
-def load_noise(text: str, source: str) -> NoiseModel:
-    """
-    Read a noise file; *source* names it in errors.
-
-    Raises:
-        RuleError: it is none, or of another version.
-
-    """
-    try:
-        document = json.loads(text)
-        if document["format"] != FORMAT:
-            raise RuleError(f"{source}: noise format {document['format']!r} is not known to this version; learn it again")
-        facts = [NoiseFact(**{**row, "seen": tuple(map(str, row["seen"]))}) for row in document["facts"]]
-        archives = tuple(str(digest) for digest in document["archives"])
-        return NoiseModel({(fact.route, fact.path, fact.kind): fact for fact in facts}, archives)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RuleError(f"{source}: is no noise file ({type(error).__name__}: {error}); `signet-parity noise` makes one") from error
+def _in_amounts(fact: NoiseFact, one: float, two: float) -> bool:
+    if fact.low is None or fact.high is None or fact.ratio is None or two < 0:
+        return False
+    smaller, larger = min(one, two), max(one, two)
+    return larger <= fact.ratio * smaller or fact.low <= two <= fact.high
 
 
-def _class_of(text: str | None) -> str:
-    if text is None:
-        return "none"
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return "text"
-    if value is None:
-        return "null"
-    for kind, name in ((bool, "boolean"), (int | float, "number"), (str, "text"), (list, "list")):
-        if isinstance(value, kind):
-            return name
-    return "object"
+def _likely(own: NoiseFact | None, like: NoiseFact) -> bool:
+    """Whether a place may differ as those like it do: their share counts as some chances beside its own. One that no run had may not."""
+    if own is None or like.changed < 2 or not like.instances:
+        return False
+    return own.changed + _PRIOR * like.changed / like.instances >= _LIKELY * (own.instances + _PRIOR)
 
 
-def _distance(primary: str | None, candidate: str | None) -> float | None:
-    try:
-        left, right = json.loads(primary or "null"), json.loads(candidate or "null")
-    except ValueError:
-        return None
-    if isinstance(left, bool) or isinstance(right, bool) or not isinstance(left, int | float) or not isinstance(right, int | float):
-        return None
-    try:
-        return abs(float(left) - float(right))
-    except OverflowError:
-        return math.inf
+def _because(name: str, finding: Finding, own: NoiseFact | None, fact: NoiseFact) -> str:
+    here = "here"
+    if fact is not own:
+        seen = f"{own.changed} times in {own.instances}" if own is not None else "never"
+        here = f"at places like this one (here itself {seen})"
+    words = f"{name}: the primary differs from itself {here} in {fact.differing} of {fact.pairs} control pairs"
+    if fact.instances > fact.pairs:
+        words += f", {fact.changed} of {fact.instances} values"
+    if fact.widest is not None and "dispersion" in name:
+        words += f", by up to {fact.widest:.6g}"
+    if finding.difference is DifferenceClass.STRUCTURAL:
+        words += f", in {fact.runs_differing} of {fact.runs} pairs of runs, though it is structural"
+    return words + ("; this exchange's control differs here too" if finding.witness is Witness.ALL_DIFFER else "")

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from replay.judge import learn_noise, load_noise, load_rules
-from replay.judge.noise import noise_text
+from replay.judge import learn_noise, load_noise, load_rules, noise_text
 from replay.model import Finding, Pair, RuleError, Witness
 
 HUGE = "1" + "0" * 400
@@ -46,7 +45,7 @@ def test_a_tolerance_does_not_reach_beyond_floats(finding: Callable[..., Finding
     assert rules.deciding(finding(primary=HUGE, candidate="1.5"), today) is None
 
 
-@pytest.mark.parametrize("text", ["[]", "5", "null", "[" * 100_000, '{"format": 2, "facts": 3, "archives": []}', '{"format": 2}'])
+@pytest.mark.parametrize("text", ["[]", "5", "null", "[" * 100_000, '{"format": 3, "facts": 3, "archives": []}', '{"format": 3}'])
 def test_what_is_no_noise_file_is_refused(text: str) -> None:
     """Other JSON, and JSON too deep to read, is an error that names the file."""
     with pytest.raises(RuleError, match=r"noise\.json: is no noise file"):

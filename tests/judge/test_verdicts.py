@@ -78,10 +78,10 @@ def test_noise_never_excuses_what_the_control_kept(finding: Maker, kind: str) ->
 
 def test_noise_is_measured_from_the_nearer_side(finding: Maker) -> None:
     """A number beside the control's is noise though the recording's is far; one far from both is not."""
-    model = noise(finding, 1, 9)
+    model = noise(finding, 9, 9)
     far = {"witness": Witness.ALL_DIFFER, "primary": "0.1", "control": "0.9"}
 
-    assert verdicts([finding(**far, candidate="0.95")], noise=model) == [Verdict.NOISE]
+    assert verdicts([finding(**far, candidate="1.0")], noise=model) == [Verdict.NOISE]
     assert verdicts([finding(**far, candidate="0.5")], noise=model) == [Verdict.OPEN]
 
 
@@ -116,7 +116,7 @@ def test_noise_files_come_back(finding: Maker) -> None:
     assert load_noise(noise_text(model), "noise.json") == model
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 9, "facts": [], "archives": []}', '{"format": 2, "facts": [{"x": 1}], "archives": []}'])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 9, "facts": [], "archives": []}', '{"format": 3, "facts": [{"x": 1}], "archives": []}'])
 def test_foreign_noise_files_are_refused(text: str) -> None:
     """A file that is no noise file is an error, never no noise."""
     with pytest.raises(RuleError):
@@ -200,9 +200,9 @@ def test_noise_excuses_only_texts_that_were_seen(finding: Maker) -> None:
 
 
 def test_an_exchanges_own_spread_is_the_measure(finding: Maker) -> None:
-    """Where recording and control lie one apart, a candidate two away is open, however wide the place varies elsewhere."""
-    model = noise(finding, 2, 9, primary="5", candidate="9", path="$.count")
-    here = {"witness": Witness.ALL_DIFFER, "path": "$.count", "primary": "5", "control": "6"}
+    """Where recording and control lie close, a candidate far beyond is open, however wide the place varies elsewhere."""
+    model = noise(finding, 2, 9, primary="5.5", candidate="9.5", path="$.count")
+    here = {"witness": Witness.ALL_DIFFER, "path": "$.count", "primary": "5.0", "control": "5.1"}
 
-    assert verdicts([finding(**here, candidate="7")], noise=model) == [Verdict.NOISE]
-    assert verdicts([finding(**here, candidate="3")], noise=model) == [Verdict.OPEN]
+    assert verdicts([finding(**here, candidate="5.5")], noise=model) == [Verdict.NOISE]
+    assert verdicts([finding(**here, candidate="7.0")], noise=model) == [Verdict.OPEN]
