@@ -117,7 +117,7 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
         hanging = _hang([pair for pair in pairs if _is_timed(pair)], timed, dice)
         if hanging is not None:
             pair, found = hanging
-            new = judge(found, ground.rules, ground.noise, ground.today).divergences
+            new = list(judge(found, ground.rules, ground.noise, ground.today).divergences)
             count.add(f"{domain}, timing", f"#{pair.exchange} {pair.route}: hangs", new)
     kinds = tuple((kind, seen[0], seen[1]) for kind, seen in count.kinds.items())
     return Canaries(count.planted, count.found, count.blind, tuple(count.missed), tuple(count.swallowed), kinds)
