@@ -14,7 +14,7 @@ from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
 from replay.compare import compare_archives, partners_of
 from replay.jobs.measuring import measure_noise
-from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant
+from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
 from replay.model import Gap, GapReason, Pair, RuleError, UsageError, Verdict
 from replay.model.judgement import DifferenceClass
@@ -119,6 +119,7 @@ def compare_run(
         rules_digest=basis.rules_digest,
         rules_unused=judgement.rules_unused,
         rules_expired=judgement.rules_expired,
+        rule_uses=with_swallowed(judgement.rule_uses, planted.swallowed),
         noise_digest=basis.noise_digest,
         canaries=planted,
         broken=tuple(name for name, archive in _replays(observed, controls) if archive.facts.get("complete") is False),
@@ -155,6 +156,7 @@ def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
             rules_digest=basis.rules_digest,
             rules_unused=judgement.rules_unused,
             rules_expired=judgement.rules_expired,
+            rule_uses=judgement.rule_uses,
             noise_digest=basis.noise_digest,
         )
     )

@@ -7,6 +7,7 @@ from replay.judge.noise import Held, NoiseModel, learn_noise
 from replay.judge.noise_files import load_noise, noise_text
 from replay.judge.quirks import QUIRKS, quirk_words
 from replay.judge.rules import RuleSet, load_rules
+from replay.judge.usage import with_swallowed
 from replay.judge.verdicts import Judgement, judge
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "noise_text",
     "plant",
     "quirk_words",
+    "with_swallowed",
 ]

@@ -76,7 +76,7 @@ class _Count:
     found: int = 0
     blind: int = 0
     missed: list[str] = field(default_factory=list)
-    swallowed: list[str] = field(default_factory=list)
+    swallowed: list[tuple[str, str]] = field(default_factory=list)
     kinds: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, kind: str, words: str, new: Sequence[Divergence] | None) -> None:
@@ -91,7 +91,7 @@ class _Count:
             seen[1] += 1
         else:
             self.blind += 1
-            self.swallowed.append(f"{words}: {new[0].because}")
+            self.swallowed.append((next((one.rule for one in new if one.rule), ""), f"{words}: {new[0].because}"))
 
 
 def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:

@@ -7,8 +7,8 @@ one that names its route and its kinds is as broad as its owner wanted.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from replay.judge.rules import RuleSet
@@ -70,16 +70,18 @@ class Usage:
         )
 
 
-def with_swallowed(uses: Iterable[RuleUse], swallowed: Mapping[str, Sequence[str]]) -> tuple[RuleUse, ...]:
-    """Add what planted faults rules let through: rule → what of, in words."""
-    return tuple(_with(use, tuple(dict.fromkeys(swallowed.get(use.id, ()))), len(swallowed.get(use.id, ()))) for use in uses)
+def with_swallowed(uses: Iterable[RuleUse], swallowed: Iterable[tuple[str, str]]) -> tuple[RuleUse, ...]:
+    """Add what planted faults rules let through: (rule, which fault, in words)."""
+    told: dict[str, list[str]] = {}
+    for rule, words in swallowed:
+        told.setdefault(rule, []).append(words)
+    return tuple(_with(use, told[use.id]) if use.id in told else use for use in uses)
 
 
-def _with(use: RuleUse, what: tuple[str, ...], count: int) -> RuleUse:
-    if not count:
-        return use
-    note = f"over-broad: lets planted faults through ({', '.join(what[:3])}{', …' if len(what) > 3 else ''})"
-    return RuleUse(use.id, use.verdict, use.matched, use.decided, use.places, use.routes, use.kinds, use.swallowed + count, (*use.notes, note))
+def _with(use: RuleUse, what: Sequence[str]) -> RuleUse:
+    faults = "fault" if len(what) == 1 else "faults"
+    note = f"lets {len(what)} planted {faults} through, such as {what[0].partition(': rule ')[0]}"
+    return replace(use, swallowed=use.swallowed + len(what), notes=(*use.notes, note))
 
 
 def _places(findings: Iterable[Finding]) -> set[tuple[str, str | None, str, str]]:

@@ -379,7 +379,7 @@ class Canaries:
     blind: int = 0
     missed: tuple[str, ...] = ()
     """What was not found, in words."""
-    swallowed: tuple[str, ...] = ()
-    """What was blind, and which rule or noise fact made it so, in words."""
+    swallowed: tuple[tuple[str, str], ...] = ()
+    """What was blind: (the rule that made it so, or empty; which canary and why, in words)."""
     kinds: tuple[tuple[str, int, int], ...] = ()
     """(domain and class, planted, found): what they prove of which part."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from replay.model import Answers, Canaries, Cause, Cluster, Divergence, Finding, Pair, Relation, RouteTiming
+from replay.model import Answers, Canaries, Cause, Cluster, Divergence, Finding, Pair, Relation, RouteTiming, RuleUse, Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,12 @@ class Run:
     rules_digest: str = ""
     rules_unused: tuple[str, ...] = ()
     rules_expired: tuple[str, ...] = ()
+    rule_uses: tuple[RuleUse, ...] = ()
+    """What each rule did, in the file's order."""
     noise_digest: str = ""
     canaries: Canaries = field(default_factory=Canaries)
+    strength: tuple[Strength, ...] = ()
+    """By route, what planted faults the comparison, rules and noise let through; empty where nobody asked."""
     broken: tuple[str, ...] = ()
     """Which replays did not come to their end (`observed`, `control`): whatever is judged, such a run proves nothing."""
 

@@ -93,7 +93,8 @@ def test_a_rule_that_swallows_everything_is_blind() -> None:
 
     assert (made.found, made.missed) == (0, ())
     assert made.blind == made.planted == len(made.swallowed)
-    assert "rule all" in made.swallowed[0]
+    assert made.swallowed[0][0] == "all"
+    assert "rule all" in made.swallowed[0][1]
 
 
 def test_the_seed_draws(monkeypatch: pytest.MonkeyPatch) -> None:
