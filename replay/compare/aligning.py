@@ -9,8 +9,9 @@ with ids and times blanked; a number or name that only one item on each side has
 order alone; and last, likeness (`likeness`) and, for the one item or text that changed where it stood, its place.
 
 All but the last two say what an item *is*, and bind the ids found in it. Items that are alike in everything may stand for each other: their
-pairs are weak, too. What stays alone is a missing or extra item: better two honest findings than one pair of strangers. Every item is in one
-pair at most, so repeated items are counted, and no step asks all pairs.
+pairs are weak, too. Two items whose own ids are known to be other things pair only where nothing but the id differs and both are alone in one
+place: a wrong id. What stays alone is a missing or extra item: better two honest findings than one pair of strangers. Every item is in one pair
+at most, so repeated items are counted, and no step asks all pairs.
 """
 
 from collections import Counter
@@ -33,7 +34,7 @@ type _Keys = Sequence[Hashable | None]
 
 def align_items(recorded: Sequence[Value], observed: Sequence[Value], bindings: Bindings, equal: Callable[[Value, Value], bool]) -> Alignment:
     """Pair the items of two lists; pairs that rest on likeness or order alone are weak. *equal* tells whether two items are the same."""
-    work = _Work(recorded, observed)
+    work = _Work(recorded, observed, bindings)
     work.trim(equal)
     if work.open:
         _align_leaves(work, bindings.observed_for, bindings.recorded_for)
@@ -49,8 +50,9 @@ def align_items(recorded: Sequence[Value], observed: Sequence[Value], bindings: 
 class _Work:
     """Two lists, what is paired so far, and who is still alone."""
 
-    def __init__(self, recorded: Sequence[Value], observed: Sequence[Value]) -> None:
+    def __init__(self, recorded: Sequence[Value], observed: Sequence[Value], bindings: Bindings) -> None:
         self.sides = (recorded, observed)
+        self.bindings = bindings
         self.free: tuple[list[int], list[int]] = ([], [])
         self.pairs: list[Pairing] = []
 
@@ -94,7 +96,9 @@ class _Work:
             right = [key if counts[0][key] == 1 == counts[1][key] else None for key in right]
         chosen = [[n for n, key in zip(free, keys, strict=True) if key is not None] for free, keys in zip(self.free, (left, right), strict=True)]
         found = align([key for key in left if key is not None], [key for key in right if key is not None])
-        self._add([Pairing(chosen[0][pair.left], chosen[1][pair.right], pair.weak) for pair in found.pairs])
+        one, two = self.sides
+        pairs = [Pairing(chosen[0][pair.left], chosen[1][pair.right], pair.weak) for pair in found.pairs]
+        self._add([pair for pair in pairs if not _are_known_apart(one[pair.left], two[pair.right], self.bindings)])
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Pair items that only seem to be each other."""
@@ -110,6 +114,17 @@ class _Work:
     def alignment(self) -> Alignment:
         """Give the result."""
         return Alignment(tuple(sorted(self.pairs, key=lambda pair: pair.left)), tuple(self.free[0]), tuple(self.free[1]))
+
+
+def _are_known_apart(one: Value, two: Value, bindings: Bindings) -> bool:
+    """Whether the own ids of two items are both known for sure, and to be other things."""
+    if not isinstance(one, dict) or not isinstance(two, dict) or not len(bindings):
+        return False
+    here, there = one.get("id"), two.get("id")
+    if not isinstance(here, str) or not isinstance(there, str):
+        return False
+    known = bindings.firm_for(here)
+    return known is not None and known != there and bindings.firm_back(there) is not None
 
 
 def _align_leaves(work: _Work, observed_for: _Translate, recorded_for: _Translate) -> None:
@@ -150,7 +165,7 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
 
     known = _itself_where(recorded_for)
     work.step(lambda item: _own_id(item, bindings.firm_for), lambda item: _own_id(item, _itself_where(bindings.firm_back)))
-    work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for))
+    work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for), single=True)
     if work.open:
         _take_proven(work, observed_for)
     work.step(lambda item: _with_ids(content(item), item, observed_for), lambda item: _with_ids(content(item), item, known))
@@ -160,6 +175,7 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
         work.step(lambda item, name=name: _named(item, name), lambda item, name=name: _named(item, name), single=True)  # type: ignore[misc]
     if work.open and min(map(len, work.sides)) > 1:
         _take_proven(work, observed_for, two_members=True)
+    work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for))
     if work.open:
         _take_bound_by_order(work, bindings)
 
