@@ -18,14 +18,15 @@ A cause of the kinds 5 and 7 belongs to a thing (see `things`), and gathers it o
 """
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.compare.blinding import measured
 from replay.judge.sights import Sight, similar_words
-from replay.judge.things import counts, family, route_noun, steps, words
+from replay.judge.things import counts, family, steps, words
 from replay.model import DifferenceClass
 
 HABITS: Final = frozenset(
@@ -48,6 +49,7 @@ HABITS: Final = frozenset(
 """Quirks of a writer: whatever thing or route shows them, they are one habit."""
 
 _EMPTY: Final = frozenset({'""', "[]", "{}", '"[]"', '"{}"'})
+_HTML: Final = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?>")
 _PRESENCE: Final = frozenset({"missing-key", "extra-key"})
 _ITEMS: Final = frozenset({"missing-item", "extra-item"})
 _FIELDS: Final = frozenset({"value", "type", "format"})
@@ -55,12 +57,13 @@ _MESSAGES: Final = frozenset({"message", "error", "detail", "details", "reason",
 _HEADERS: Final = {
     "file": frozenset({"accept-ranges", "last-modified", "etag", "cache-control", "content-disposition", "expires"}),
     "cors": frozenset({"vary"}),
-    "framing": frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding"}),
-    "allow": frozenset({"allow"}),
-    "auth": frozenset({"www-authenticate", "set-cookie"}),
 }
+_REPORTS: Final = frozenset({"analytics", "telemetry", "logs", "metrics", "usage"})
+"""Words of routes on which a daemon tells of its own work and load."""
 _RESHAPED_SHARE: Final = 0.5
-_RESHAPED_KEYS: Final = 3
+_RESHAPED_KEYS: Final = 6
+_CONSTANT: Final = 3
+"""In so many exchanges of a route, and in all of them, a pair of values must stand to be a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ class Context:
     reshaped: frozenset[tuple[str, str]]
     """(what was asked, holder): objects that are another object altogether."""
     defaults: frozenset[tuple[str, str, str]]
-    """(field, primary, candidate): pairs of values that stand at several routes."""
+    """(field, primary, candidate): pairs of values that stand in several families."""
+    settings: Mapping[tuple[str, str, str], str]
+    """The same for pairs that are constant at one route, with its family."""
     constants: frozenset[str]
     """Ids of the clusters that show one pair of values in each exchange of their route."""
     ending: frozenset[str]
@@ -89,17 +94,22 @@ def survey(places: Sequence[Sight]) -> Context:
     """Look at all places together."""
     presence: dict[tuple[str, str], list[Sight]] = defaultdict(list)
     pairs: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    settings: dict[tuple[str, str, str], str] = {}
     constants = set()
     for place in places:
         if place.cluster.kind in _PRESENCE and place.finding.quirk not in HABITS and not _by_data(place):
             presence[place.asked, place.holder].append(place)
-        if place.cluster.kind == "value" and (pair := _pair(place)) is not None:
-            pairs[place.thing.field, *pair].add(place.cluster.route or "")
-            if place.cluster.count == place.cluster.compared > 1:
-                constants.add(place.cluster.id)
+        if place.cluster.kind != "value" or (pair := _pair(place)) is None:
+            continue
+        pairs[place.thing.field, *pair].add(place.thing.home)
+        if place.cluster.count == place.cluster.compared >= _CONSTANT and not _writes(place):
+            constants.add(place.cluster.id)
+            key, own = (place.thing.field, *pair), family(place.cluster.route)
+            settings[key] = min(own, settings.get(key, own))
     return Context(
         reshaped=frozenset(key for key, group in presence.items() if _reshaped(group)),
-        defaults=frozenset(key for key, found in pairs.items() if len(found) > 1),
+        defaults=frozenset(key for key, found in pairs.items() if len(found) > 1 and not _plain(key[1:])),
+        settings=settings,
         constants=frozenset(constants),
         ending=frozenset(place.cluster.route or "" for place in places if place.cluster.kind == "stream-end"),
     )
@@ -127,17 +137,21 @@ def _of_state(place: Sight, _: Context) -> Kin | None:
 def _of_habit(place: Sight, _: Context) -> Kin | None:
     quirk = place.finding.quirk
     if quirk in HABITS:
-        return Kin("habit", (quirk, place.finding.transition if quirk in {"q-time-format", "q-boolean-as-number"} else ""))
+        return Kin("habit", (quirk, ""))
     if place.cluster.kind in {"type", "value"}:
         if place.cluster.primary == "null" and place.cluster.candidate in _EMPTY:
             return Kin("habit", ("q-empty-for-null", ""))
         if place.cluster.candidate == "null" and place.cluster.primary in _EMPTY:
             return Kin("habit", ("q-null-for-empty", ""))
+        if place.cluster.candidate == "null":
+            return Kin("habit", ("q-unset", ""))
         one, two = _text(place.cluster.primary), _text(place.cluster.candidate)
         if one and two and _written_as_list(one, two):
             return Kin("habit", ("q-list-as-text", ""))
         if one and two and _case(one) and _case(two) and _case(one) != _case(two) and similar_words(one, two):
             return Kin("habit", ("q-word-case", f"{_case(one)} → {_case(two)}"))
+        if one and two and _HTML.search(one) and _HTML.search(two):
+            return Kin("habit", ("q-html-markup", ""))
     return None
 
 
@@ -162,23 +176,25 @@ def _case(text: str) -> str:
 def _of_wire(place: Sight, context: Context) -> Kin | None:
     cluster = place.cluster
     if cluster.difference is DifferenceClass.TIMING:
-        return Kin("late", (route_noun(cluster.route),))
+        return Kin("late", (place.thing.home,))
     match cluster.kind:
         case "status":
             return _of_status(place)
         case "header":
+            if place.primary.status != place.candidate.status:
+                return _of_status(place)
             name = cluster.path.removeprefix("header:")
-            return Kin("header", (next((group for group, names in _HEADERS.items() if name in names), name),))
+            return Kin("header", (next((group for group, names in _HEADERS.items() if name in names), "other"),))
         case "content-type":
-            return Kin("content-type", (place.finding.transition or "none",))
+            return Kin("header", ("other",))
         case "stream-end":
             return Kin("stream-end", (place.finding.transition,))
         case "stream-events" if cluster.route in context.ending:
             return Kin("stream-end", ("left open → ended by the daemon",))
         case "stream-events" | "stream-order" | "late-event":
-            return Kin("events", (route_noun(cluster.route),))
+            return _of_store(place)
         case "body-kind" | "bytes" | "body-missing" | "body-form":
-            return _refused(place) or Kin("body", (family(cluster.route),))
+            return _refused(place) or (Kin("error-words") if place.failed else _of_store(place))
         case "no-response":
             return Kin("no-response", (family(cluster.route),))
         case _:
@@ -186,7 +202,7 @@ def _of_wire(place: Sight, context: Context) -> Kin | None:
 
 
 def _of_status(place: Sight) -> Kin:
-    one, two = _statuses(place)
+    one, two = _statuses(place) if place.cluster.kind == "status" else (place.primary.status or 0, place.candidate.status or 0)
     refused = _refused(place)
     if refused is not None:
         return refused
@@ -194,6 +210,8 @@ def _of_status(place: Sight) -> Kin:
         return Kin("habit", ("q-method-not-allowed", "")) if one == 404 else Kin("not-there", ("405", family(place.cluster.route)))
     if place.candidate.media_type == "text/html" and place.primary.media_type != "text/html":
         return Kin("habit", ("q-html-fallback", ""))
+    if two == 501:
+        return Kin("refusal", ("501", ""))
     if two >= 500:
         return Kin("refusal", (str(two), place.candidate.refusal))
     if one < 400:
@@ -201,15 +219,15 @@ def _of_status(place: Sight) -> Kin:
     if two < 400:
         if not place.primary.text:
             return Kin("lenient-protocol")
-        return Kin("lenient") if one in {400, 413, 422} else Kin("lenient-state", (str(one), family(place.cluster.route)))
-    return Kin("error-status")
+        return Kin("lenient") if one in {400, 413, 422} else Kin("lenient-state")
+    return Kin("status-code")
 
 
 def _of_success(place: Sight, two: int) -> Kin:
     if two < 400:
-        return Kin("success-status")
+        return Kin("status-code")
     if two == 404:
-        return Kin("lacking", (route_noun(place.cluster.route),))
+        return _of_store(place)
     return Kin("refusal", (str(two), place.candidate.refusal))
 
 
@@ -245,21 +263,17 @@ def _of_rpc(place: Sight, _: Context) -> Kin | None:
         text = _text(place.cluster.candidate) if names[-1:] == ["text"] else ""
         if place.finding.kind == "extra-key" or (text and not text.lstrip().startswith(("{", "["))):
             return Kin("tool-fails")
-        return Kin("tool-text")
+        return Kin("lenient-state") if names[-1:] == ["isError"] else None
     return None
 
 
 def _of_tools(place: Sight, names: list[str]) -> str:
     kind = place.cluster.kind
     if names == ["result", "tools"]:
-        return "tools" if kind in _ITEMS else kind
-    if names[-1] == "description":
-        return "words"
+        return "tools"
     if "properties" in names and kind in _PRESENCE and names.index("properties") == len(names) - 2:
         return "parameters"
-    if "inputSchema" in names:
-        return "constraints"
-    return "facts"
+    return "constraints" if "inputSchema" in names and names[-1] != "description" else "words"
 
 
 # --- words ---
@@ -281,19 +295,31 @@ def _of_words(place: Sight, _: Context) -> Kin | None:
 
 
 def _of_shape(place: Sight, context: Context) -> Kin | None:
-    if place.cluster.kind not in _PRESENCE or _by_data(place):
-        if (
-            place.cluster.kind == "type"
-            and {"object", "list"} & set(place.finding.transition.split(" → "))
-            and "null" not in place.finding.transition
-        ):
-            return Kin("answer", (place.asked,))
+    if _by_data(place) or not (place.cluster.kind in _PRESENCE or _changes_form(place)):
         return None
     if place.failed:
-        return Kin("error-shape")
+        return Kin("error-words")
     if (place.asked, place.holder) in context.reshaped:
         return Kin("answer", (place.asked,))
-    return Kin("shape", (place.thing.noun,))
+    if _outermost(place):
+        return Kin("envelope", ("write" if _writes(place) else "read",))
+    return Kin("shape", (place.thing.home,))
+
+
+def _outermost(place: Sight) -> bool:
+    """Whether a place is a key of the whole answer, and not of a thing that it shows."""
+    return len(steps(place.cluster.path)) == 1 and not place.thing.row and not place.tool
+
+
+def _writes(place: Sight) -> bool:
+    """Whether the route does something, and does not just tell what there is."""
+    return (place.cluster.route or "").partition(" ")[0] not in {"GET", "HEAD", "OPTIONS"}
+
+
+def _changes_form(place: Sight) -> bool:
+    """Whether an object or a list became something else that is no null."""
+    kinds = set(place.finding.transition.split(" → "))
+    return place.cluster.kind == "type" and bool(kinds & {"object", "list"}) and "null" not in kinds
 
 
 def _reshaped(group: Sequence[Sight]) -> bool:
@@ -302,14 +328,15 @@ def _reshaped(group: Sequence[Sight]) -> bool:
         return False
     missing = sum(place.cluster.kind == "missing-key" for place in group)
     keys = max((place.keys for place in group), default=0)
-    if len(group) < _RESHAPED_KEYS or not keys:
-        return len(group) >= _RESHAPED_KEYS and 0 < missing < len(group)
-    return len(group) > _RESHAPED_SHARE * max(keys + len(group) - missing, missing)
+    if len(group) < _RESHAPED_KEYS or (missing == len(group) and group[0].thing.row):
+        return False
+    return not keys or len(group) > _RESHAPED_SHARE * max(keys + len(group) - missing, missing)
 
 
 def _by_data(place: Sight) -> bool:
     """Whether a key is data: then it is a member of a collection, and no part of a shape."""
-    return any(step.kind == "data" for step in steps(place.cluster.path))
+    taken = steps(place.cluster.path)
+    return bool(taken) and taken[-1].kind == "data"
 
 
 # --- defaults ---
@@ -319,10 +346,12 @@ def _of_default(place: Sight, context: Context) -> Kin | None:
     pair = _pair(place)
     if place.cluster.kind != "value" or pair is None:
         return None
-    if (place.thing.field, *pair) in context.defaults:
-        return Kin("default", (place.thing.field,))
     if place.cluster.id in context.constants:
         return Kin("settings", (family(place.cluster.route),))
+    if (place.thing.field, *pair) in context.settings and not _plain(pair):
+        return Kin("settings", (context.settings[place.thing.field, *pair],))
+    if (place.thing.field, *pair) in context.defaults:
+        return Kin("default", (place.thing.field,))
     return None
 
 
@@ -332,7 +361,7 @@ def _pair(place: Sight) -> tuple[str, str] | None:
     if len(pairs) != 1 or _by_data(place):
         return None
     one, two = next(iter(pairs))
-    if one is None or two is None or len(one) > 40 or len(two) > 40 or measured(place.thing.field) or _counting(place):
+    if one is None or two is None or len(one) > 40 or len(two) > 40 or measured(place.thing.field) or counts(place.thing.field):
         return None
     return (one, two) if isinstance(_value(one), str | int | float) and isinstance(_value(two), str | int | float) else None
 
@@ -341,26 +370,26 @@ def _pair(place: Sight) -> tuple[str, str] | None:
 
 
 def _of_store(place: Sight) -> Kin:
-    cluster, noun = place.cluster, place.thing.noun
-    if cluster.kind == "identity":
-        return Kin("identity", (noun,))
-    if _by_data(place):
-        return Kin("members", (route_noun(cluster.route),))
-    if measured(place.thing.field):
-        return Kin("metrics", (family(cluster.route),))
-    if cluster.kind in {"order", "rank"}:
-        return Kin("order", (noun,))
-    if cluster.kind in _ITEMS or _counting(place):
-        return Kin("population", (noun,))
-    return Kin("fields", (noun,))
+    """What is stored of a family: which things there are, how many, and what their fields hold; or what a daemon says of its own work."""
+    if place.cluster.kind == "order":
+        return Kin("order")
+    literals = set((place.cluster.route or "").partition(" ")[2].split("/"))
+    if literals & _REPORTS or family(place.cluster.route) == "health" or measured(place.thing.field):
+        return Kin("metrics")
+    if place.cluster.kind in _FIELDS and _writes(place) and _outermost(place) and not _counted(place):
+        return Kin("deed", (family(place.cluster.route),))
+    return Kin("state", (place.thing.home,))
 
 
-def _counting(place: Sight) -> bool:
-    """Whether a place counts things: by its name, or as a number beside no list item."""
-    if counts(place.thing.field):
-        return True
-    numbers = all(isinstance(_value(text), int | float) for text in (place.cluster.primary, place.cluster.candidate))
-    return numbers and not place.thing.within_item and False
+def _counted(place: Sight) -> bool:
+    """Whether a place holds a number of things."""
+    numbers = [_value(text) for text in (place.cluster.primary, place.cluster.candidate)]
+    return counts(place.thing.field) or all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+
+
+def _plain(pair: tuple[str, ...]) -> bool:
+    """Whether a pair of values is so common that meeting it twice says nothing."""
+    return any(value in {"0", "1", "0.0", "1.0", "true", "false", '""'} for value in pair)
 
 
 def _text(value: str | None) -> str | None:

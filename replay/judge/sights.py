@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from replay.judge.things import Thing, parent, thing_of, words
+from replay.judge.things import CALL, Thing, parent, thing_of, words
 from replay.model import Answer, Answers, Cluster, Divergence, Finding
 
 _BODY_CHARACTERS: Final = 400
@@ -96,7 +96,7 @@ def _sight(cluster: Cluster, members: list[Divergence], shown: Mapping[str, Answ
     return Sight(
         cluster=cluster,
         members=tuple(members),
-        thing=thing_of(cluster.route, cluster.path),
+        thing=thing_of(f"{CALL} /{tool.replace('_', '/')}" if tool else cluster.route, cluster.path),
         tool=tool,
         primary=_NOTHING if answer is None else _said(answer.primary),
         candidate=_NOTHING if answer is None else _said(answer.candidate),

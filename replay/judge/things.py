@@ -10,6 +10,7 @@ All of it is read from the one place alone: what else a run has seen does not ch
 """
 
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -19,10 +20,12 @@ from replay.routes import table
 
 _STEP: Final = re.compile(r'\.<(\w+)>|\.([^.\[]+)|\[("(?:[^"\\]|\\.)*")\]|\[([*+\d]+)\]')
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_NOT_THINGS: Final = frozenset({"stat", "analytic", "diagnostic", "metric", "setting", "detail", "result", "item", "status", "history"})
+_NOT_THINGS: Final = frozenset({"stat", "analytics", "diagnostics", "metric", "setting", "detail", "result", "item", "status", "history"})
 """Words that look like a plural and name no collection."""
+CALL: Final = "CALL"
+"""The method of a tool's name that is written as a route: `CALL /memory/store`."""
 _PREFIXES: Final = frozenset({"api", "v1", "v2"})
-_COUNTING: Final = frozenset({"count", "total", "number", "num", "size", "length"})
+_COUNTING: Final = frozenset({"count", "total", "num"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,13 @@ class Thing:
     """The key, `*` for one that is data; empty for the thing itself."""
     listed: bool
     """Whether the place is an item of a list."""
-    within_item: bool
-    """Whether the place is a part of an item of a list."""
+    row: bool
+    """Whether the place is a field of one such thing, and not a fact about all of them."""
+
+    @property
+    def home(self) -> str:
+        """The family that the thing belongs to: `knowledge` for an entity."""
+        return _homes().get(self.noun, self.noun)
 
 
 @lru_cache(maxsize=8192)
@@ -62,7 +70,8 @@ def steps(path: str) -> tuple[Step, ...]:
         elif data:
             found.append(Step("data", data))
         else:
-            found.append(Step("key", key))
+            # Programs name their fields in camel or snake case: a key with a hyphen comes from outside.
+            found.append(Step("data" if "-" in key else "key", key))
     return tuple(found)
 
 
@@ -79,6 +88,8 @@ def words(key: str) -> list[str]:
 
 def singular(word: str) -> str:
     """Give a word's singular, as far as its letters tell."""
+    if len(word) < 4 or word.endswith("ics"):
+        return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("ses", "xes", "ches")):
@@ -96,11 +107,11 @@ def family(route: str | None) -> str:
 
 @lru_cache(maxsize=4096)
 def route_noun(route: str | None) -> str:
-    """Name the thing that a route is about."""
+    """Name the thing that a route, or a tool's name written as one, is about."""
     own = family(route)
     for literal in reversed(_literals(route)[1:]):
         if singular(literal) in _things():
-            return _qualified(singular(literal), own)
+            return _qualified(singular(literal), "" if route and route.startswith(CALL) else own)
     return own
 
 
@@ -112,26 +123,26 @@ def thing_of(route: str | None, path: str) -> Thing:
     own = family(route)
     noun = ""
     direct = True
-    inner = taken if listed else taken[:-1]
-    for place, step in enumerate(inner):
+    for place, step in enumerate(taken if listed else taken[:-1]):
         if step.kind in {"root", "item"}:
             direct = True
             continue
         many = place + 1 < len(taken) and taken[place + 1].kind == "item"
-        if step.kind == "key" and (direct or many) and (named := _named(step.name, own)):
+        if step.kind == "key" and (many or (direct and len(words(step.name)) == 1)) and (named := _named(step.name, own)):
             noun = named
         direct = False
     names = [step for step in taken if step.kind in {"key", "data"}]
     field = "" if not names else "*" if names[-1].kind == "data" else names[-1].name
-    within = any(step.kind == "item" for step in taken[:-1])
-    if not listed and not within and (counted := _counted(field, own)):
+    row = not listed and (bool(noun) or any(step.kind == "item" for step in taken) or (_shows_one(route) and len(taken) == 1))
+    if not row and (counted := _counted(field, own)):
         noun = counted
-    return Thing(noun or route_noun(route), field, listed, within)
+    return Thing(noun or route_noun(route), field, listed, row)
 
 
 def counts(field: str) -> bool:
     """Whether a field's name says that it counts things."""
-    return bool(_COUNTING & set(words(field)))
+    parts = words(field)
+    return bool(parts) and (parts[-1] in _COUNTING or parts[0] == "total")
 
 
 def _counted(field: str, own: str) -> str:
@@ -148,29 +159,54 @@ def _named(key: str, own: str) -> str:
 
 
 def _qualified(noun: str, own: str) -> str:
-    """A collection has one name everywhere; of what is only listed (events, messages, models), each family has its own."""
-    return noun if noun in _collections() or noun == own else f"{own} {noun}"
+    """A collection has one name everywhere; what is only listed (events, messages, models) goes by its family."""
+    if noun in _collections() or noun == own:
+        return noun
+    return own if own in _families() else _homes().get(noun, own)
+
+
+def _shows_one(route: str | None) -> bool:
+    """Whether a route answers with one thing of a collection: the one that it names, or the one that it makes."""
+    method, _, template = (route or "").partition(" ")
+    last = template.rpartition("/")[2]
+    return last.startswith(":") if method in {"GET", "PATCH", "PUT"} else method == "POST" and singular(last) in _collections()
 
 
 def _literals(route: str | None) -> list[str]:
     template = (route or "").partition(" ")[2]
-    return [part for part in template.split("/") if part and not part.startswith((":", "(", "*")) and part not in _PREFIXES]
+    return [part for part in _parts(template) if not part.startswith((":", "(", "*"))]
+
+
+def _parts(template: str) -> list[str]:
+    return [part for part in template.split("/") if part and part not in _PREFIXES]
 
 
 @cache
 def _collections() -> frozenset[str]:
-    """What the route table shows one of: the word before a parameter, or the first of a path."""
-    found = set()
+    """What the route table shows one of: the word before a parameter."""
+    pairs = {pair for route in table() for pair in pairwise(_parts(route.template))}
+    return frozenset({singular(one) for one, two in pairs if two.startswith(":") and not one.startswith(":")} - _NOT_THINGS)
+
+
+@cache
+def _families() -> frozenset[str]:
+    """The first words of the paths of the route table's own prefix."""
+    return frozenset(family(route.name) for route in table() if route.template.startswith("/api/"))
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """Give each thing's family: the one that most of its routes are in."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     for route in table():
-        parts = [part for part in route.template.split("/") if part and part not in _PREFIXES]
-        found |= {singular(one) for one, two in pairwise(parts) if two.startswith(":") and not one.startswith(":")}
-        if parts and not parts[0].startswith(":"):
-            found.add(singular(parts[0]))
-    return frozenset(found - _NOT_THINGS)
+        for literal in _literals(route.name):
+            found[singular(literal)][family(route.name)] += 1
+    homes = {noun: min(counted, key=lambda name: (-counted[name], name)) for noun, counted in found.items()}
+    return homes | {name: name for name in _families() - _collections()}
 
 
 @cache
 def _things() -> frozenset[str]:
     """All things that the route table names: collections, and words in the plural."""
-    plural = {part for route in table() for part in route.template.split("/") if singular(part) != part and not part.startswith(":")}
+    plural = {part for route in table() for part in _parts(route.template) if singular(part) != part and not part.startswith(":")}
     return frozenset((_collections() | {singular(part) for part in plural}) - _NOT_THINGS)

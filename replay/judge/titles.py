@@ -1,10 +1,16 @@
 """What causes are called: a name that stays, and a sentence for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from replay.judge.habits import Kin, tally
 from replay.judge.quirks import quirk_words
 from replay.judge.sights import Sight
+
+_FIELDS_MAX: Final = 6
+_ROUTES_MAX: Final = 2
+_VALUE_CHARACTERS: Final = 24
 
 
 def name_of(kin: Kin) -> str:
@@ -16,17 +22,163 @@ def name_of(kin: Kin) -> str:
 
 def title_of(kin: Kin, places: Sequence[Sight]) -> str:
     """Say in one sentence what the candidate does, and where."""
-    if kin.kind == "habit":
-        return f"{quirk_words(kin.key[0])} ({listed(_fields(places))})"
-    return f"{name_of(kin)}: {listed(_fields(places))}"
+    told = _TITLES.get(kin.kind)
+    sentence = told(kin, places) if told is not None else f"{name_of(kin)}: {_fields(places)}"
+    return f"{sentence} [{_reach(places)}]"
 
 
-def listed(names: Iterable[str], most: int = 4) -> str:
+def listed(names: Iterable[str], most: int = _FIELDS_MAX) -> str:
     """Give a few names, and how many more there are."""
     shown = list(names)
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _fields(places: Sequence[Sight]) -> list[str]:
-    return [f"`{field}`" for field in tally(place.thing.field or place.cluster.path for place in places)]
+def _habit(kin: Kin, places: Sequence[Sight]) -> str:
+    changes = tally(member.finding.transition for place in places for member in place.members)
+    told = f" ({listed(changes, 3)})" if kin.key[0] in {"q-time-format", "q-number-format", "q-boolean-as-number", "q-id-format"} else ""
+    return f"{quirk_words(kin.key[0])}{told}: {_fields(places)}"
+
+
+def _answer(kin: Kin, places: Sequence[Sight]) -> str:
+    return f"answers {kin.key[0]} with another object: {_keys(places)}"
+
+
+def _shape(kin: Kin, places: Sequence[Sight]) -> str:
+    nouns = tally(place.thing.noun for place in places)
+    return f"shows {kin.key[0]} ({listed(nouns, 4)}) with other keys: {_keys(places)}"
+
+
+def _envelope(kin: Kin, places: Sequence[Sight]) -> str:
+    what = "writes" if kin.key[0] == "write" else "reads"
+    return f"puts other keys around its answers to {what}: {_keys(places)}"
+
+
+def _state(kin: Kin, places: Sequence[Sight]) -> str:
+    items = tally(place.thing.field for place in places if place.cluster.kind in {"missing-item", "extra-item"})
+    fields = tally(place.thing.field for place in places if place.cluster.kind not in {"missing-item", "extra-item", "status"})
+    gone = any(place.cluster.kind == "status" for place in places)
+    parts = [
+        f"other items in {listed(map(_quoted, items), 4)}" if items else "",
+        f"other values of {listed(map(_quoted, fields), 6)}" if fields else "",
+        "404 for what the primary has" if gone else "",
+    ]
+    return f"what it has of {kin.key[0]} differs: {'; '.join(part for part in parts if part)}"
+
+
+def _deed(kin: Kin, places: Sequence[Sight]) -> str:
+    return f"{kin.key[0]} requests do something else: {_changes(places)}"
+
+
+def _metrics(_: Kin, places: Sequence[Sight]) -> str:
+    return f"tells other numbers and entries of its own work: {_fields(places)}"
+
+
+def _settings(kin: Kin, places: Sequence[Sight]) -> str:
+    return f"has other settings, as {kin.key[0]} shows in each answer: {_changes(places)}"
+
+
+def _default(kin: Kin, places: Sequence[Sight]) -> str:
+    return f"takes another default of `{kin.key[0]}`: {_changes(places)}"
+
+
+def _refusal(kin: Kin, places: Sequence[Sight]) -> str:
+    status, said = kin.key
+    if not said:
+        texts = tally(place.candidate.refusal for place in places if place.candidate.refusal)
+        return f"says itself that it does not have this ({status}): {listed((f'“{text}”' for text in texts), 2)}"
+    return f"refuses with {status}: “{said}”"
+
+
+def _check(kin: Kin, places: Sequence[Sight]) -> str:
+    check, what, path = kin.key
+    return f"{check}: {quirk_words(what) or what} at {path} ({_changes(places)})"
+
+
+def _with_statuses(sentence: str) -> Callable[[Kin, Sequence[Sight]], str]:
+    def told(_: Kin, places: Sequence[Sight]) -> str:
+        found = tally(place.finding.transition or f"{place.cluster.primary} → {place.cluster.candidate}" for place in places)
+        return f"{sentence} ({listed(found, 4)})"
+
+    return told
+
+
+def _with_fields(sentence: str) -> Callable[[Kin, Sequence[Sight]], str]:
+    return lambda _, places: f"{sentence}: {_fields(places)}"
+
+
+_TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingProxyType(
+    {
+        "answer": _answer,
+        "check": _check,
+        "deed": _deed,
+        "default": _default,
+        "envelope": _envelope,
+        "error-words": _with_fields("tells errors in other words or keys"),
+        "habit": _habit,
+        "header": lambda kin, places: f"sends other headers ({kin.key[0]}): {listed(tally(place.cluster.path for place in places))}",
+        "late": lambda kin, _: f"is slower on {kin.key[0]} routes",
+        "lenient": _with_statuses("accepts what the primary refuses as no good input"),
+        "lenient-protocol": _with_statuses("accepts requests that the primary's HTTP server refuses"),
+        "lenient-state": _with_statuses("succeeds where the primary says that it may not or cannot"),
+        "message-words": _with_fields("words messages for people otherwise"),
+        "metrics": _metrics,
+        "no-response": lambda kin, _: f"gives no answer on {kin.key[0]} routes",
+        "not-there": _with_statuses("does not know the method on a path"),
+        "order": _with_fields("lists in another order"),
+        "refusal": _refusal,
+        "rpc-handshake": lambda _, places: f"introduces itself otherwise over RPC: {_changes(places)}",
+        "settings": _settings,
+        "shape": _shape,
+        "state": _state,
+        "status-code": _with_statuses("gives another status for the same outcome"),
+        "stream-end": _with_statuses("ends streams that the primary leaves open, and drops what came later"),
+        "tool-fails": lambda _, places: f"tool calls fail or answer in other words: {_said(places)}",
+        "tools": lambda kin, places: f"{_TOOLS[kin.key[0]]}: {_keys(places) if kin.key[0] == 'parameters' else _fields(places)}",
+    }
+)
+_TOOLS: Final = MappingProxyType(
+    {
+        "constraints": "constrains tool parameters otherwise",
+        "parameters": "tools take other parameters",
+        "tools": "offers other tools, or in another order",
+        "words": "describes tools and parameters otherwise",
+    }
+)
+
+
+def _fields(places: Sequence[Sight]) -> str:
+    return listed(_quoted(name) for name in tally(place.thing.field or place.cluster.path for place in places))
+
+
+def _keys(places: Sequence[Sight]) -> str:
+    lacking = tally(place.thing.field for place in places if place.cluster.kind == "missing-key")
+    more = tally(place.thing.field for place in places if place.cluster.kind == "extra-key")
+    other = tally(place.thing.field for place in places if place.cluster.kind not in {"missing-key", "extra-key"})
+    parts = [(lacking, "lacks"), (more, "adds"), (other, "changes")]
+    return "; ".join(f"{word} {listed(map(_quoted, names))}" for names, word in parts if names)
+
+
+def _changes(places: Sequence[Sight]) -> str:
+    shown = [f"`{place.thing.field}` {_value(place.cluster.primary)} → {_value(place.cluster.candidate)}" for place in places]
+    return listed(dict.fromkeys(shown), 4)
+
+
+def _said(places: Sequence[Sight]) -> str:
+    words = tally(" ".join((member.finding.candidate or "").strip('"').split(":")[0].split()) for place in places for member in place.members)
+    return listed((f"“{_value(text)}”" for text in words if text and text != "true"), 3)
+
+
+def _reach(places: Sequence[Sight]) -> str:
+    routes = sorted({route for place in places for route in place.cluster.routes or (place.cluster.check,)})
+    return listed(routes, _ROUTES_MAX)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name}`"
+
+
+def _value(text: str | None) -> str:
+    if text is None:
+        return "(absent)"
+    return text if len(text) <= _VALUE_CHARACTERS else text[: _VALUE_CHARACTERS - 1] + "…"
