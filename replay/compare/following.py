@@ -66,7 +66,9 @@ _VERSIONS: Final = frozenset({"version", "newversion", "currentversion"})
 _STATUSES: Final = frozenset({"status", "no-response"})
 _GONE: Final = frozenset({404, 410})
 _CONFLICTS: Final = frozenset({409, 412})
-_FOLLOWING: Final = frozenset({"value", "missing-item", "extra-item", "status", "missing-key", "extra-key", "identity", "type"})
+_RPC: Final = "rpc-error"
+"""A call by JSON-RPC, or a tool, failed on one side."""
+_FOLLOWING: Final = frozenset({_RPC, "value", "missing-item", "extra-item", "status", "missing-key", "extra-key", "identity", "type"})
 """Kinds that may follow; of keys only those that are ids, of types only references that became null."""
 _COUNTS: Final = frozenset({"count", "total", "updated", "deleted", "forgotten", "affected", "matched"})
 """How many of the things that a request named there are: of one, whether it is there."""
@@ -79,8 +81,8 @@ _EXISTENCE: Final = re.compile(r"(?i)forget|delete|recover|restore|remove|purge|
 """What a write's route says where it decides whether a thing is there."""
 _CONDITIONAL: Final = re.compile(rb'(?i)"(?:if|expected)_?version"')
 _ASKS_OTHERWISE: Final = "the requests"
-_FAILED: Final = "isError"
-"""How a tool's answer says that it failed."""
+_SUCCEEDED: Final = "result"
+"""How the change of an `rpc-error` calls a good answer."""
 
 
 @dataclass(slots=True)
@@ -180,6 +182,9 @@ class Trail:
             return self.absent[found.recorded]  # whatever speaks of a thing that is not there
         if found.kind in _STATUSES:
             return self._reason_of_status(pair)
+        if found.kind == _RPC:
+            known = self._without if found.transition.startswith(_SUCCEEDED) else lambda thing: self.extra.get(thing, "")
+            return next((why for thing in pair.asked if (why := known(thing))), "")
         lost = next((thing for thing in things_of(found, pair.body) if thing in self.absent), None) if pair.writes else None
         if lost is not None:
             return self.absent[lost]  # what a write says of one thing that it did not find
@@ -195,8 +200,9 @@ class Trail:
         if thing is not None and self.lacking.get(thing, ("",))[0] == pair.list_of(found):
             return self.lacking[thing][1]
         if pair.owner is not None:  # an entry of the thing's own list
-            if pair.owner in known:
-                return known[pair.owner]
+            reason = self._without(pair.owner) if known is self.absent else self.extra.get(pair.owner, "")
+            if reason:
+                return reason
             for key, value in members_of(item) if not isinstance(item, Absent) else ():
                 plain = plain_key(key)
                 if plain in _VERSIONS and pair.owner in self.versions:
@@ -240,7 +246,7 @@ class Trail:
                     return self.parts[thing, key, change]
             if plain in _STATES and (thing, key, _state(found)) in self.parts:
                 return self.parts[thing, key, _state(found)]
-        if key == _FAILED or plain in _COUNTS or ".<json>" in found.path:
+        if plain in _COUNTS or ".<json>" in found.path:
             return next((why for thing in pair.asked if (why := self._without(thing))), "")
         return ""
 
@@ -306,6 +312,8 @@ class Trail:
             return  # it hangs on this very exchange
         if found.kind in _STATUSES:
             self._remember_status(found, pair)
+        elif found.kind == _RPC:
+            self._remember_failure(found, pair)
         elif found.kind in ITEMS:
             self._remember_item(found, pair)
         elif (own := thing_in_key(found)) is not None:
@@ -365,8 +373,6 @@ class Trail:
         for thing in things:
             if plain in _VERSIONS:
                 self._decide(thing, found, pair) if pair.writes else self._note(self.versions, thing, found, pair)
-            elif key == _FAILED:
-                self._remember_failure(thing, found, pair)
             elif pair.writes and plain in _COUNTS:
                 if len(pair.asked) == 1:
                     self._decide(thing, found, pair)
@@ -377,11 +383,12 @@ class Trail:
                     self.parts.setdefault((thing, key, change), _why(found, thing, pair))
                 self.changed.setdefault(thing, _why(found, thing, pair))
 
-    def _remember_failure(self, thing: str, found: Difference, pair: "_Pair") -> None:
-        """A tool that failed found nothing, or did not do its work."""
-        self._decide(thing, found, pair)
-        if found.recorded is False and len(pair.asked) == 1:
-            self._lose(thing, found, pair)
+    def _remember_failure(self, found: Difference, pair: "_Pair") -> None:
+        """Note that a tool that failed found nothing, or did not do its work."""
+        for thing in pair.asked:
+            self._decide(thing, found, pair)
+            if found.transition.startswith(_SUCCEEDED) and len(pair.asked) == 1:
+                self._lose(thing, found, pair)
 
     def _decide(self, thing: str, found: Difference, pair: "_Pair") -> None:
         """Note that a write of a thing ended otherwise: what it sent, and its version, are other from here on."""
