@@ -315,7 +315,10 @@ def report(
     run: RunPath,
     *,
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TABLE,
-    bodies: Annotated[Bodies, typer.Option("--bodies", help="How much of the answers to show.")] = Bodies.DIFF,
+    bodies: Annotated[
+        Bodies, typer.Option("--bodies", help="How much of the traffic to show: nothing, what differs in the answers, or all.")
+    ] = Bodies.DIFF,
+    against: Annotated[Path | None, typer.Option("--against", help="An older run: Markdown of what is new, gone and still there.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file, not to stdout.")] = None,
     keys: KeysOption = None,
 ) -> None:
@@ -323,7 +326,9 @@ def report(
     from replay import runs
     from replay.jobs.reporting import render
 
-    text = render(runs.load(run, keys=find_keys(keys)), form.value, bodies.value)
+    ring = find_keys(keys)
+    older = None if against is None else runs.load(against, keys=ring)
+    text = render(runs.load(run, keys=ring), form.value, bodies.value, older)
     if out is None:
         say(text)
     else:
@@ -336,7 +341,7 @@ def report(
 @application.command()
 def explain(
     run: RunPath,
-    identifier: Annotated[str, typer.Argument(help="A cluster such as c-7f3a, or an exchange such as 31.", metavar="ID")],
+    identifier: Annotated[str, typer.Argument(help="A cause such as k-7f3a, a place such as c-19bd, or an exchange such as 31.", metavar="ID")],
     *,
     keys: KeysOption = None,
 ) -> None:

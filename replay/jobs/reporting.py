@@ -8,22 +8,34 @@ from typing import Literal
 from replay import report
 from replay.compare.describing import describe
 from replay.evidence import Policy, checklist, gate, read
+from replay.model import UsageError
+from replay.report.bodies import Bodies, check_bodies, withhold
 from replay.report.listing import checklist_table
 from replay.runs import Run
 
-type Bodies = Literal["none", "diff", "full"]
 type Form = Literal["table", "html", "markdown", "junit", "json"]
 
 
-def render(run: Run, form: Form, bodies: Bodies) -> str:
-    """Write a run in one of the formats."""
+def render(run: Run, form: Form, bodies: Bodies, against: Run | None = None) -> str:
+    """
+    Write a run in one of the formats; Markdown also as what changed since the run *against*.
+
+    Raises:
+        UsageError: *bodies* is none of its three words, or another format than Markdown is asked to hold the run against another.
+
+    """
+    check_bodies(bodies)
+    if against is not None and form != "markdown":
+        raise UsageError("--against: only `--format markdown` tells what is new and what is gone")
+    if bodies == "none":
+        run, against = withhold(run), None if against is None else withhold(against)
     match form:
         case "table":
             return report.table(run)
         case "html":
             return report.html(run, bodies)
         case "markdown":
-            return report.markdown(run)
+            return report.markdown(run, against)
         case "junit":
             return report.junit(run)
         case "json":
@@ -39,7 +51,8 @@ def tell(run: Run, name: str) -> str:
 
     """
     text = report.explain(run, name)
-    cluster = next((cluster for cluster in run.clusters if text.startswith(f"{cluster.id} ")), None)
+    first = next((cause.clusters[0] for cause in run.causes if cause.clusters and text.startswith(f"{cause.id} ")), text.partition(" ")[0])
+    cluster = next((cluster for cluster in run.clusters if cluster.id == first), None)
     words = describe(cluster.primary, cluster.candidate) if cluster is not None else ()
     return "\n".join([text, "", "in words", *(f"  {report.visible(line)}" for line in words)]) if words else text
 

@@ -1,28 +1,28 @@
-"""One cause or one exchange, told whole: what was asked, what each side said, why it was judged so, how to see it again."""
+"""One cause, place or exchange, told whole: what was asked, what each side said, why it was judged so, how to see it again."""
 
 import difflib
-import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Final
 
 from replay.judge import quirk_words
-from replay.model import Answer, Cluster, Divergence, IdMapping, Pair, UsageError
+from replay.model import Answer, Cause, Cluster, Divergence, IdMapping, Pair, UsageError
+from replay.report.lines import body_difference
 from replay.report.page_data import again
 from replay.report.terminal import place_words, route_words, seen, tells_place, title_of
 from replay.report.text import around, cut, duration, plural, shared, visible
 from replay.runs import Answers, Run
 
 VALUE_CHARACTERS_MAX: Final = 160
-BODY_LINES_MAX: Final = 60
 REQUEST_CHARACTERS_MAX: Final = 400
+PLACES_MAX: Final = 24
+DEPTH_MAX: Final = 8
 _MARGIN: Final = 11
 
 
 def explain(run: Run, name: str) -> str:
     """
-    Tell one cause (its id, or a prefix that only one has) or one exchange (`#31` or `31`).
+    Tell one cause or place (its id, or a prefix that only one has) or one exchange (`#31` or `31`).
 
     Raises:
         UsageError: nothing is called so, or several are; the text names the nearest.
@@ -31,18 +31,17 @@ def explain(run: Run, name: str) -> str:
     wanted = name.strip()
     number = wanted.removeprefix("#")
     plain = number.isascii() and number.isdecimal() and len(number) < 19
-    # A plain number is an exchange where the run has it; the cause whose id begins so is written with its c-.
-    if plain and (wanted.startswith("#") or _has_exchange(run, int(number)) or not _clusters(run, wanted)):
+    # A plain number is an exchange where the run has it; the place whose id begins so is written with its c-.
+    if plain and (wanted.startswith("#") or _has_exchange(run, int(number)) or not _named(run, wanted)):
         return _explain_exchange(run, int(number))
-    found = _clusters(run, wanted)
+    found = _named(run, wanted)
     if len(found) == 1:
-        return _explain_cluster(run, found[0])
+        only = found[0]
+        return _explain_cause(run, only) if isinstance(only, Cause) else _explain_cluster(run, only)
     if found:
-        raise UsageError(
-            f"{visible(name)}: {plural(len(found), 'cause')} begin so: {_names(cluster.id for cluster in found[:8])}; write more of the id"
-        )
-    near = difflib.get_close_matches(wanted, [cluster.id for cluster in run.clusters], n=3, cutoff=0.3)
-    near = near or [cluster.id for cluster in run.clusters[:3]]
+        raise UsageError(f"{visible(name)}: {len(found):,} ids begin so: {_names(one.id for one in found[:8])}; write more of the id")
+    ids = [*(cause.id for cause in run.causes), *(cluster.id for cluster in run.clusters)]
+    near = difflib.get_close_matches(wanted, ids, n=3, cutoff=0.3) or ids[:3]
     hint = f"near: {_names(near)}" if near else "the run has no causes"
     raise UsageError(f"{visible(name)}: no cause of this run is called so ({hint}); an exchange is written #31")
 
@@ -51,19 +50,59 @@ def _has_exchange(run: Run, number: int) -> bool:
     return any(pair.exchange == number for pair in run.pairs)
 
 
-def _clusters(run: Run, wanted: str) -> list[Cluster]:
-    whole = [cluster for cluster in run.clusters if cluster.id == wanted]
+def _named(run: Run, wanted: str) -> list[Cause | Cluster]:
+    rows: list[Cause | Cluster] = [*run.causes, *run.clusters]
+    whole = [row for row in rows if row.id == wanted]
     if whole or not wanted:
         return whole
-    return [cluster for cluster in run.clusters if cluster.id.startswith((wanted, f"c-{wanted}"))]
+    return [row for row in rows if row.id.startswith((wanted, f"k-{wanted}", f"c-{wanted}"))]
 
 
-def _explain_cluster(run: Run, cluster: Cluster) -> str:
+def _explain_cause(run: Run, cause: Cause) -> str:
+    """Tell what the places of a cause have in common, list them, and tell the smallest of them whole."""
+    places = {cluster.id: cluster for cluster in run.clusters}
+    own = [places[name] for name in cause.clusters if name in places]
+    reach = f"{plural(cause.places, 'place')} on {plural(len(cause.routes), 'route')}"
+    lines = [f"{visible(cause.id)}  {cause.difference.value} · {cause.verdict.value} · {reach} · seen {cause.count:,}", ""]
+    lines.append(_row("cause", visible(cause.title)))
+    if cause.usual:
+        lines.append(_row("usually", visible(cause.usual)))
+    lines.append(_row("domains", ", ".join(map(visible, cause.domains))))
+    rows = [f"{visible(place.id)} {route_words(place)} · {place_words(place)} · {seen(place)}" for place in own[:PLACES_MAX]]
+    if len(own) > PLACES_MAX:
+        rows.append(f"… and {plural(len(own) - PLACES_MAX, 'more place')}: `report --format html` shows them all")
+    lines += [_row("places" if number == 0 else "", words) for number, words in enumerate(rows)]
+    tree = [line for place in own for line in _follows(run, place.id)]
+    if cause.derived:
+        lines.append(_row("derived", f"{plural(cause.derived, 'more divergence')} {'follows' if cause.derived == 1 else 'follow'} from it"))
+        lines += [_row("", line) for line in tree[:PLACES_MAX]]
+    if own:
+        lines += ["", _row("smallest", "the smallest of its places"), _explain_cluster(run, own[0], of_cause=True)]
+    return "\n".join(lines)
+
+
+def _follows(run: Run, name: str, depth: int = 0) -> list[str]:
+    """Give what follows from a place as a tree, each line indented below what it follows from."""
+    if depth > DEPTH_MAX:
+        return []
+    lines = []
+    for other in run.clusters:
+        if other.derived_from == name and other.id != name:
+            lines.append(f"{'  ' * depth}{visible(other.id)} {visible(title_of(other))} ({seen(other)})")
+            lines += _follows(run, other.id, depth + 1)
+    return lines
+
+
+def _explain_cluster(run: Run, cluster: Cluster, *, of_cause: bool = False) -> str:
     lines = [f"{visible(cluster.id)}  {cluster.difference.value} · {cluster.verdict.value} · {route_words(cluster)} · {seen(cluster)}", ""]
     lines += _values(cluster.at or cluster.path, cluster.primary, cluster.candidate, cluster.control)
     title = title_of(cluster)
-    lines.append(_row("cause", visible(title) if tells_place(cluster) else f"{visible(title)} ({place_words(cluster)})"))
+    lines.append(_row("change", visible(title) if tells_place(cluster) else f"{visible(title)} ({place_words(cluster)})"))
+    explaining = [cause for cause in run.causes if cluster.id in cause.clusters]
+    if not of_cause:
+        lines += [_row("cause", f"{visible(cause.id)}: {visible(cause.title)} ({_reach(cause)})") for cause in explaining]
     lines.append(_row("because", visible(cluster.because)))
+    lines += _let_pass(run, cluster)
     if cluster.derived_from:
         lines.append(_row("derived", f"from {visible(cluster.derived_from)}"))
     lines += _ids(cluster.ids)
@@ -73,8 +112,8 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
         lines.append(_row("routes", _several([visible(route) for route in cluster.routes], 12)))
     subjects = [f"#{subject.id}" if subject.kind == "exchange" else f"{subject.kind} {subject.id}" for subject in cluster.subjects]
     lines.append(_row("seen in", _several([visible(subject) for subject in subjects], 16)))
-    explains = [f"{visible(other.id)} {visible(title_of(other))} ({seen(other)})" for other in run.clusters if other.derived_from == cluster.id]
-    lines += [_row("explains" if place == 0 else "", words) for place, words in enumerate(explains)]
+    if not of_cause:
+        lines += [_row("explains" if place == 0 else "", words) for place, words in enumerate(_follows(run, cluster.id)[:PLACES_MAX])]
     lines.append(_row("again", visible(again(run, cluster))))
     if not PurePath(run.recorded.path).is_absolute():
         lines.append(_row("", "(inside the run's folder: the recording's path is told from there)"))
@@ -84,6 +123,17 @@ def _explain_cluster(run: Run, cluster: Cluster) -> str:
         if answers is not None:
             lines += ["", *_exchange(answers, cluster.ids, cluster.at)]
     return "\n".join(lines)
+
+
+def _reach(cause: Cause) -> str:
+    return f"{plural(cause.places, 'place')} on {plural(len(cause.routes), 'route')}"
+
+
+def _let_pass(run: Run, cluster: Cluster) -> list[str]:
+    """Say which relations let leaves pass at this very place elsewhere, with how many: what broke here usually holds."""
+    found = [row for row in run.relations if row.route == cluster.route and row.path == cluster.path]
+    words = [f"{visible(row.name)} holds at this place in {plural(row.count, 'leaf', 'leaves')} (n={row.count:,})" for row in found[:6]]
+    return [_row("relation" if place == 0 else "", line) for place, line in enumerate(words)]
 
 
 def _explain_exchange(run: Run, number: int) -> str:
@@ -166,7 +216,7 @@ def _exchange(answers: Answers, ids: Sequence[IdMapping], at: str) -> list[str]:
         lines.append(_row("", cut(answers.request_body, REQUEST_CHARACTERS_MAX)))
     lines += [_row(name, _summary(answer)) for name, answer in (("primary", answers.primary), ("candidate", answers.candidate))]
     if answers.primary is not None and answers.candidate is not None:
-        lines += ["", *_body_difference(answers.primary, answers.candidate, ids, at)]
+        lines += ["", *body_difference(answers.primary, answers.candidate, ids, at)]
     return lines
 
 
@@ -180,94 +230,6 @@ def _summary(answer: Answer | None) -> str:
         plural(answer.body_bytes, "byte"),
     ]
     return " · ".join([*words, visible(answer.error)] if answer.error else words)
-
-
-def _body_difference(primary: Answer, candidate: Answer, ids: Sequence[IdMapping], at: str) -> list[str]:
-    """Give the bodies as a unified difference of pretty-printed lines; mapped ids are written as the recorded ones."""
-    try:
-        asked, given = _parsed(primary.body), _parsed(_renamed(candidate.body, ids))
-        left, right = _lines(asked), _lines(_in_order_of(given, asked))
-    except RecursionError:
-        # Nested deeper than anybody reads: told as it is.
-        left, right = primary.body.split("\n"), candidate.body.split("\n")
-    rows = list(
-        difflib.unified_diff(left, right, "primary", "candidate (mapped ids as recorded; what is tolerated shows too)", n=3, lineterm="")
-    )
-    if not rows:
-        return ["the bodies are equal" + (" but for the mapped ids" if primary.body != candidate.body else "")]
-    first = _start(rows, at)
-    shown = [cut(row, 200) for row in rows[first : first + BODY_LINES_MAX]]
-    before = [f"… {plural(first, 'line')} before"] if first else []
-    left_out = len(rows) - first - BODY_LINES_MAX
-    after = [f"… {plural(left_out, 'more line')}: `report --format html` shows them all"] if left_out > 0 else []
-    return [*before, *shown, *after]
-
-
-def _start(rows: Sequence[str], at: str) -> int:
-    """Say from which row on a long difference is shown: a little before the one that changes the leaf at *at*."""
-    key = f'"{re.split(r"[.\[]", at.rstrip("]0123456789["))[-1]}":'
-    place = next((place for place, row in enumerate(rows) if row[:1] in {"-", "+"} and key in row), 0)
-    return place - BODY_LINES_MAX // 3 if len(rows) > BODY_LINES_MAX and place > BODY_LINES_MAX * 2 // 3 else 0
-
-
-def _renamed(body: str, ids: Iterable[IdMapping]) -> str:
-    for mapping in ids:
-        if mapping.observed:
-            body = body.replace(mapping.observed, mapping.recorded)
-    return body
-
-
-def _parsed(body: str) -> object:
-    """Parse a body; what is no JSON stays as it is, in a `_Written`."""
-    try:
-        # Numbers stay as they were written: 1.0 is not 1. A key that is there twice would vanish in a dict, so pairs are looked at.
-        return json.loads(body, parse_float=_Written, parse_int=_Written, parse_constant=_Written, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        return _Written(body)
-
-
-def _in_order_of(value: object, model: object) -> object:
-    """Put an object's keys in the order of the model's: their order means nothing, and equal lines meet."""
-    match value, model:
-        case dict(), dict():
-            names = [*(name for name in model if name in value), *(name for name in value if name not in model)]
-            return {name: _in_order_of(value[name], model.get(name)) for name in names}
-        case list(), list():
-            return [_in_order_of(item, model[min(place, len(model) - 1)] if model else None) for place, item in enumerate(value)]
-        case _:
-            return value
-
-
-def _lines(value: object) -> list[str]:
-    return _text(value, "").split("\n")
-
-
-class _Written(str):
-    """A number, or a whole body, as it was written."""
-
-    __slots__ = ()
-
-
-def _text(value: object, pad: str) -> str:
-    """Write a JSON value with two spaces of indent; every line feed is one of its own."""
-    match value:
-        case _Written():
-            return str(value)
-        case dict() if value:
-            inner = ",\n".join(f"{pad}  {json.dumps(key, ensure_ascii=False)}: {_text(below, pad + '  ')}" for key, below in value.items())
-            return f"{{\n{inner}\n{pad}}}"
-        case list() if value:
-            inner = ",\n".join(f"{pad}  {_text(below, pad + '  ')}" for below in value)
-            return f"[\n{inner}\n{pad}]"
-        case _:
-            return json.dumps(value, ensure_ascii=False)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key is there twice")
-    return members
 
 
 def _answers(run: Run, number: int) -> Answers | None:

@@ -1,27 +1,46 @@
-"""A run as Markdown, for a pull request or a wiki."""
+"""A run as Markdown, for a pull request or a wiki: by causes; against an older run, what is new, gone and still there."""
 
+import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from replay.evidence import domains
-from replay.model import Cluster, Verdict
-from replay.report.terminal import last_line, place_words, route_words, seen, title_of
+from replay.model import Cause, Cluster, Verdict
+from replay.report.terminal import last_line, place_words
 from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
 from replay.runs import Party, Run
 
-CAUSES_MAX: Final = 100
+CAUSES_MAX: Final = 60
+CHANGES_MAX: Final = 20
+STILL_MAX: Final = 10
 _ACTIVE: Final = "\\`*_[]<>#|~@&$"
 
 
-def markdown(run: Run) -> str:
-    """Give verdict, domains, causes, gaps and the last line; nothing of the traffic is active in it (no link, mention, image or tag)."""
+def markdown(run: Run, against: Run | None = None) -> str:
+    """
+    Give verdict, domains, causes, gaps and the last line; nothing of the traffic is active in it (no link, mention, image or tag).
+
+    With an older run to hold it *against* it is short: what is new, what is gone, and what is still there, by causes.
+    """
     lines = [
         f"# {plain(run.verdict.upper())}: {plain(party_name(run.recorded))} against {plain(party_name(run.observed))}",
         "",
         plain(run.because),
         "",
     ]
-    lines += ["## Domains", "", "| domain | planned | compared | gaps | identical | structural | semantic | timing | explained | open | state |"]
+    if against is not None:
+        return "\n".join([*lines, *_changes(run, against), f"    {last_line(run)}", ""])
+    return "\n".join([*lines, *_domains(run), *_causes(run), *_times(run), *_gaps(run), *_facts(run), f"    {last_line(run)}", ""])
+
+
+def _title(text: str, characters_max: int = 600) -> str:
+    """Give a sentence whose `names` are code spans; a backtick that is not of a plain name stays text."""
+    return re.sub(r"&#96;([\w.$-]+)&#96;", r"`\1`", plain(text, characters_max))
+
+
+def _domains(run: Run) -> list[str]:
+    lines = ["## Domains", "", "| domain | planned | compared | gaps | identical | structural | semantic | timing | explained | open | state |"]
     lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|")
     for row in domains(run):
         tally = row.tally
@@ -31,8 +50,57 @@ def markdown(run: Run) -> str:
         state = f"{tally.state_open} of {tally.state_open + tally.state_explained}" if tally.state_open + tally.state_explained else ""
         cells = [plain(row.domain), *map(str, counts), identical, *map(str, classes), bound(tally.open, tally.compared), state]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *_causes(run), *_gaps(run), *_facts(run), f"    {last_line(run)}", ""]
-    return "\n".join(lines)
+    return [*lines, ""]
+
+
+def _changes(run: Run, against: Run) -> list[str]:
+    """Say what is new, gone and still there since another run; by causes that are open."""
+    now, before = _open(run), _open(against)
+    new = [cause for name, cause in now.items() if name not in before]
+    gone = [cause for name, cause in before.items() if name not in now]
+    still = [cause for name, cause in now.items() if name in before]
+    excused = {cause.id: cause for cause in run.causes if cause.verdict is not Verdict.OPEN}
+    counts = [_count(run.identical, against.identical, "identical"), _count(run.compared, against.compared, "compared")]
+    older = f"{plain(moment(against.started_at))} ({plain(party_name(against.observed))}, {plain(against.verdict)})"
+    lines = [
+        f"**{len(new):,} new**, {len(gone):,} gone, {len(still):,} still there (open causes), against {older}.",
+        "",
+        f"{counts[0]}; {counts[1]}.",
+        "",
+    ]
+    if run.recorded.digest != against.recorded.digest:
+        lines += ["Both runs are of different recordings: a cause may be new or gone because something else was asked.", ""]
+    lines += _section("New", new, run, CHANGES_MAX)
+    told = [f"- {code(cause.id)} {_title(cause.title, 160)}{_excuse(excused.get(cause.id))}" for cause in gone[:CHANGES_MAX]]
+    lines += ["## Gone", "", *told, *_more(len(gone), CHANGES_MAX), ""] if gone else []
+    rows = [f"- {code(cause.id)} {_title(cause.title, 160)}{_moved(cause, before[cause.id])}" for cause in still[:STILL_MAX]]
+    return [*lines, *(["## Still there", "", *rows, *_more(len(still), STILL_MAX), ""] if still else [])]
+
+
+def _open(run: Run) -> Mapping[str, Cause]:
+    return {cause.id: cause for cause in run.causes if cause.verdict is Verdict.OPEN}
+
+
+def _excuse(cause: Cause | None) -> str:
+    return "" if cause is None else f" (not mended: now {cause.verdict.value})"
+
+
+def _moved(now: Cause, before: Cause) -> str:
+    return f" ({before.count:,} → {now.count:,})" if now.count != before.count else f" ({now.count:,})"
+
+
+def _count(now: int, before: int, what: str) -> str:
+    return f"{now:,} {what}" if now == before else f"{now:,} {what} ({now - before:+,})"
+
+
+def _section(title: str, causes: list[Cause], run: Run, most: int) -> list[str]:
+    places = {cluster.id: cluster for cluster in run.clusters}
+    lines = [line for cause in causes[:most] for line in (*_cause(cause, places), "")]
+    return [f"## {title}", "", *lines, *_more(len(causes), most)] if causes else []
+
+
+def _more(count: int, most: int) -> list[str]:
+    return [f"… and {count - most:,} more.", ""] if count > most else []
 
 
 def code(text: str, characters_max: int = 160) -> str:
@@ -52,26 +120,47 @@ def plain(text: str, characters_max: int = 600) -> str:
 
 
 def _causes(run: Run) -> list[str]:
-    lines = ["## Causes", ""]
-    if not run.clusters:
-        return [*lines, "Nothing differs.", ""]
-    for cluster in run.clusters[:CAUSES_MAX]:
-        lines += [*_cause(cluster), ""]
-    if len(run.clusters) > CAUSES_MAX:
-        rest = Counter(cluster.verdict for cluster in run.clusters[CAUSES_MAX:])
+    if not run.causes:
+        return ["## Causes", "", "Nothing differs.", ""]
+    lines = _section("Causes", list(run.causes), run, CAUSES_MAX)
+    if len(run.causes) > CAUSES_MAX:
+        rest = Counter(cause.verdict for cause in run.causes[CAUSES_MAX:])
         words = ", ".join(f"{rest[verdict]:,} {verdict.value}" for verdict in Verdict if rest[verdict])
-        lines += [f"… and {len(run.clusters) - CAUSES_MAX:,} more ({words}).", ""]
+        lines[-2:] = [f"… and {len(run.causes) - CAUSES_MAX:,} more ({words}).", ""]
     return lines
 
 
-def _cause(cluster: Cluster) -> list[str]:
-    return [
-        f"### {cluster.difference.value} · {cluster.verdict.value} · {plain(title_of(cluster), 200)}",
-        "",
-        f"- {code(cluster.id)}, {code(route_words(cluster))}, {seen(cluster)}",
-        f"- {code(place_words(cluster))}: {_value(cluster.primary, cluster.candidate)} → {_value(cluster.candidate, cluster.primary)}",
-        f"- because {plain(cluster.because)}",
-    ]
+def _cause(cause: Cause, places: Mapping[str, Cluster]) -> Iterable[str]:
+    yield f"### {cause.difference.value} · {cause.verdict.value} · {_title(cause.title, 200)}"
+    yield ""
+    follows = f", {cause.derived:,} more follow from it" if cause.derived else ""
+    yield f"- {code(cause.id)}, {plural(cause.places, 'place')} on {plural(len(cause.routes), 'route')}, seen {cause.count:,}{follows}"
+    first = places.get(cause.clusters[0]) if cause.clusters else None
+    if first is not None:
+        where = code(f"{first.route or first.check} {place_words(first)}")
+        yield f"- {where}: {_value(first.primary, first.candidate)} → {_value(first.candidate, first.primary)} ({code(first.id)})"
+        yield f"- because {plain(first.because)}"
+    if cause.usual:
+        yield f"- usually: {_title(cause.usual)}"
+
+
+def _times(run: Run) -> list[str]:
+    """Give the routes that are late or slower, and all together."""
+    rows = [row for row in run.timings if row.outcome in {"late", "slower"} or row.route == "*"]
+    if not rows:
+        return []
+    lines = ["## Times", "", "| route | pairs | control p50/p95/p99 ms | candidate p50/p95/p99 ms | ratio | |", "|---|--:|--:|--:|--:|---|"]
+    for row in rows[:CHANGES_MAX]:
+        name = "all routes" if row.route == "*" else code(row.route)
+        control = "–" if row.control_ms is None else _times_of(row.control_ms)
+        span = "" if row.ratio_low is None or row.ratio_high is None else f" ({row.ratio_low:.2f} to {row.ratio_high:.2f})"
+        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}{span}"
+        lines.append(f"| {name} | {row.pairs:,} | {control} | {_times_of(row.observed_ms)} | {ratio} | {row.outcome} |")
+    return [*lines, "", *_more(len(rows), CHANGES_MAX)]
+
+
+def _times_of(values: tuple[float, float, float]) -> str:
+    return " / ".join(f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in values)
 
 
 def _value(text: str | None, other: str | None) -> str:

@@ -15,13 +15,12 @@ import json
 from importlib import resources
 from typing import Any, Final
 
-from replay.model import UsageError
-from replay.report.page_data import Bodies, island
+from replay.report.bodies import Bodies, check_bodies
+from replay.report.page_data import island
 from replay.report.terminal import last_line
 from replay.report.text import moment, party_name, visible
 from replay.runs import Run
 
-BODIES: Final = ("none", "diff", "full")
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -38,8 +37,7 @@ def html(run: Run, bodies: Bodies = "diff") -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    if bodies not in BODIES:
-        raise UsageError(f"--bodies {bodies}: is none of {', '.join(BODIES)}")
+    check_bodies(bodies)
     style, script = _asset("page.css"), _asset("page.js")
     policy = "; ".join(
         [

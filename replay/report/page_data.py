@@ -15,16 +15,15 @@ import shlex
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import PurePath
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from replay.evidence import domains
 from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
+from replay.report.bodies import Bodies, differing
 from replay.report.contract import domain_row
 from replay.report.terminal import last_line, seen, tells_place, title_of
 from replay.report.text import bound, lacking, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
-
-type Bodies = Literal["none", "diff", "full"]
 
 BODY_CHARACTERS_MAX: Final = 60_000
 BODIES_CHARACTERS_MAX: Final = 20_000_000
@@ -193,27 +192,28 @@ def _exchanges(run: Run, shown: dict[int, None], bodies: Bodies) -> dict[str, An
     spent = 0
     for number in shown:
         most = None if bodies == "full" else BODY_CHARACTERS_MAX if spent < BODIES_CHARACTERS_MAX else BODY_CHARACTERS_SHORT
-        exchange = _answers(there[number], most)
+        whole = there[number]
+        exchange = _answers(whole if bodies == "full" else differing(whole), most, whole)
         sides = [exchange[name] for name in ("primary", "candidate", "control")]
         spent += len(exchange["body"]) + sum(len(side["body"]) for side in sides if side is not None)
         exchanges[str(number)] = exchange
     return exchanges
 
 
-def _answers(answers: Answers, most: int | None) -> dict[str, Any]:
+def _answers(answers: Answers, most: int | None, whole: Answers) -> dict[str, Any]:
     return {
         "method": answers.method,
         "target": answers.target,
         "headers": [list(header) for header in answers.request_headers],
         "body": answers.request_body[:most],
-        "primary": _answer(answers.primary, most),
-        "candidate": _answer(answers.candidate, most),
-        "control": _answer(answers.control, most),
+        "primary": _answer(answers.primary, most, whole.primary),
+        "candidate": _answer(answers.candidate, most, whole.candidate),
+        "control": _answer(answers.control, most, whole.control),
     }
 
 
-def _answer(answer: Answer | None, most: int | None) -> dict[str, Any] | None:
-    if answer is None:
+def _answer(answer: Answer | None, most: int | None, whole: Answer | None) -> dict[str, Any] | None:
+    if answer is None or whole is None:
         return None
     body = answer.body[:most]
     return {
@@ -221,7 +221,7 @@ def _answer(answer: Answer | None, most: int | None) -> dict[str, Any] | None:
         "headers": [list(header) for header in answer.headers],
         "body": body,
         "bytes": answer.body_bytes,
-        "cut": len(body) < len(answer.body) or len(answer.body.encode("utf-8", "replace")) < answer.body_bytes,
+        "cut": len(body) < len(answer.body) or len(whole.body.encode("utf-8", "replace")) < whole.body_bytes,
         "type": answer.media_type,
         "ms": answer.duration_ms,
         "error": answer.error,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from replay.model import Answer, UsageError
-from replay.report import explain
+from replay.model import Answer, Relation, UsageError
+from replay.report import explain, visible
 from replay.runs import Run
 
 
@@ -62,7 +62,7 @@ def test_a_known_cause_is_told_in_words(sample: Run) -> None:
     """The bare name of a known cause is followed by what it means, and its place is said once."""
     cluster = replace(sample.clusters[0], cause="q-time-format")
     text = explain(replace(sample, clusters=(cluster, *sample.clusters[1:])), cluster.id)
-    assert "\ncause      q-time-format: another time format than the primary writes, such as at $.results[*].created_at\n" in text
+    assert "\nchange     q-time-format: another time format than the primary writes, such as at $.results[*].created_at\n" in text
 
 
 def test_an_agreeing_control_is_not_quoted(sample: Run) -> None:
@@ -99,7 +99,7 @@ def test_the_beginning_of_an_id_is_enough(sample: Run, name: str) -> None:
     ("name", "words"),
     [
         ("c-7f3b11", r"no cause of this run is called so \(near: c-7f3a11"),
-        ("c-", "8 causes begin so: c-7f3a11, c-19bd02"),
+        ("c-", "8 ids begin so: c-7f3a11, c-19bd02"),
         ("#500", r"#500: no exchange of this run has this number \(near: #412, #411, #410\)"),
         ("", "no cause of this run is called so"),
         ("\x1b[2J", r"^\\x1b\[2J: no cause"),
@@ -160,3 +160,38 @@ def test_a_long_difference_is_shown_around_its_leaf(sample: Run) -> None:
     assert '-  "score": 0.8125\n' in text
     assert "lines before\n" in text
     assert len(text.splitlines()) < 100
+
+
+def test_a_cause_is_told_with_its_places(sample: Run) -> None:
+    """A cause says how far it reaches, lists its places, what follows from it, and tells its smallest place whole."""
+    cause = next(cause for cause in sample.causes if "c-44e0aa" in cause.clusters)
+    text = explain(sample, cause.id)
+
+    assert text.startswith(f"{cause.id}  structural · open · ")
+    assert f"\ncause      {visible(cause.title)}\n" in text
+    assert "c-44e0aa PATCH /api/memory/:id · status · seen 3 of 30" in text
+    assert f"\n{cause.clusters[0]}  " in text
+    assert "\nagain      signet-parity replay 2026-11-14T090000Z.parity" in text
+    assert explain(sample, cause.id[2:]) == text
+
+
+def test_a_place_names_its_cause_and_what_holds_there(sample: Run) -> None:
+    """A place says which cause it belongs to, and which relation holds at it elsewhere, with how many leaves."""
+    cluster = sample.clusters[0]
+    cause = next(cause for cause in sample.causes if cluster.id in cause.clusters)
+    relation = Relation("timestamp near now", cluster.route or "", cluster.path, 84)
+    text = explain(replace(sample, relations=(relation,)), cluster.id)
+
+    assert f"\ncause      {cause.id}: {cause.title} (" in text
+    assert "\nrelation   timestamp near now holds at this place in 84 leaves (n=84)\n" in text
+
+
+def test_what_follows_is_told_as_a_tree(sample: Run) -> None:
+    """What follows from something that follows stands below it, and a circle ends."""
+    first, second, third, *rest = sample.clusters
+    chain = (first, replace(second, derived_from=first.id), replace(third, derived_from=second.id), *rest)
+    text = explain(replace(sample, clusters=chain), first.id)
+    assert f"\nexplains   {second.id} " in text
+    assert f"\n             {third.id} " in text
+    circle = (replace(first, derived_from=second.id), replace(second, derived_from=first.id), *rest)
+    assert explain(replace(sample, clusters=circle), first.id)
