@@ -10,11 +10,14 @@ Differences of the control alone are the primary's noise.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from replay.compare.blinding import blind
 from replay.compare.difference import ABSENT, Difference
 from replay.content import Value
 from replay.model import Absent, Witness
+
+_ORDERS: Final = frozenset({"order", "rank"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,12 @@ class _Places:
 
     @staticmethod
     def of(differences: Iterable[Difference]) -> "_Places":
-        own = frozenset(found.at for found in differences if found.kind != "order" and "[+" not in found.at)
+        own = frozenset(found.at for found in differences if found.kind not in _ORDERS and "[+" not in found.at)
         return _Places(own, frozenset(outer for place in own for outer in _above(place)))
 
     def touch(self, found: Difference) -> bool:
         """Whether a difference stands at, above or below one of these places."""
-        if found.kind == "order":
+        if found.kind in _ORDERS:
             return False
         below = any(outer in self.own for outer in _above(found.at))
         return below if "[+" in found.at else below or found.at in self.own or found.at in self.above

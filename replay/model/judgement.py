@@ -99,9 +99,12 @@ class Finding:
     difference: DifferenceClass
     kind: str
     """`status`, `no-response`, `content-type`, `body-kind`, `header`, `missing-key`, `extra-key`, `type`, `value`, `format`,
-    `order`, `missing-item`, `extra-item`, `identity`, `stream-events`, `stream-end`, `late`, …"""
+    `order`, `rank` (order where order is the product), `missing-item`, `extra-item`, `identity`, `stream-events`, `stream-end`, `late`, …"""
     path: str
-    """Skeleton with indices blanked: `$.results[*].score`, `status`, `header:retry-after`, `duration`."""
+    """
+    Skeleton with indices blanked, and keys that are data: `$.results[*].score`, `$.endpoints.*.count`, `status`, `header:retry-after`,
+    `duration`.
+    """
     at: str
     """The concrete place: `$.results[3].score`."""
     primary: str | None
