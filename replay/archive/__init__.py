@@ -21,6 +21,7 @@ Where recipients are given, every block is encrypted to them, and the snapshots 
     manifest, retention       manifest.json, what was dropped      joining, counts           records → exchanges, gaps, counts
     packing, snapshots        a folder → tar.zst[.enc]             verification, numbering   what is wrong with an archive
     sealed, sharing           other files, encrypted alike; what a reader is handed
+    roll                      the exchanges again, fast and unchecked
     losses                    failed writes → gaps                 extraction, naming, gitfiles, gitconfig    a tar → a folder, safely
 
 A gap of reason `not written` or `shed` accounts for as many event numbers as it counts, from its event on. An exchange that a `not written`
@@ -37,6 +38,7 @@ from replay.archive.keyring import Key, Keyring, key_id, load_key, make_key, sav
 from replay.archive.manifest import Dropped
 from replay.archive.packing import Packed, pack_snapshot
 from replay.archive.reading import Archive, CutError, is_archive, read
+from replay.archive.roll import Reference, Roll, Slip
 from replay.archive.rotating import change_recipients, recipients_of
 from replay.archive.sealed import read_sealed, write_sealed
 from replay.archive.sharing import narrowed, public_keys
@@ -63,7 +65,10 @@ __all__ = [
     "NewerFormatError",
     "Packed",
     "Place",
+    "Reference",
+    "Roll",
     "Shelf",
+    "Slip",
     "SnapshotError",
     "UnwritableError",
     "Verification",

@@ -135,6 +135,32 @@ def decode_one(raw: bytes, resolve: Resolve, number: int = FORMAT) -> Entry:
         raise _none_of(number, 0, error) from error
 
 
+def raw_entries(raw: bytes, reference_to: Callable[[bytes], object]) -> Iterator[Any]:
+    """
+    Unpack the entries of a block of the present format as they come, unchecked; what a reference becomes is made by *reference_to*.
+
+    Raises whatever msgpack raises, and `Mismatch`, where the bytes are none: the caller's to tell.
+    """
+    unpacking = {name: value for name, value in _UNPACKING.items() if name != "object_pairs_hook"}
+    unpacker = msgpack.Unpacker(ext_hook=_extension(reference_to), max_buffer_size=max(1, len(raw)), **unpacking)
+    unpacker.feed(raw)
+    while unpacker.tell() < len(raw):
+        yield unpacker.unpack()
+
+
+def checked(value: Any) -> Entry:
+    """
+    Make an entry of what `raw_entries` gave, with all that it refers to put in.
+
+    Raises:
+        ArchiveError: it is none of this format.
+    """
+    try:
+        return _entry_of(value, FORMAT)
+    except _REFUSALS as error:
+        raise ArchiveError(f"an entry is none of format {FORMAT}: {error}") from error
+
+
 def _entry_of(value: Any, number: int) -> Entry:
     if isinstance(value, dict) and (number != FORMAT or value.get("type") == "segment"):
         value = convert_entry(value, number)
@@ -146,8 +172,8 @@ def _none_of(number: int, place: int, error: Exception) -> ArchiveError:
     return ArchiveError(f"the entry at byte {place} of the block is none of format {number}: {error}")
 
 
-def _extension(resolve: Resolve) -> Callable[[int, bytes], bytes]:
-    def extension(code: int, data: bytes) -> bytes:
+def _extension(resolve: Callable[[bytes], object]) -> Callable[[int, bytes], object]:
+    def extension(code: int, data: bytes) -> object:
         if code != _REFERENCE or len(data) != _DIGEST_BYTES:
             raise Mismatch(f"unknown extension {code}")
         return resolve(data)

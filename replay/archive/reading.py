@@ -24,6 +24,7 @@ from replay.archive.index import Block
 from replay.archive.joining import Joined, join
 from replay.archive.keyring import Keyring
 from replay.archive.manifest import NAME, Dropped, Manifest, Segment, digest_of_segments, dropped_to, load
+from replay.archive.roll import Roll
 from replay.archive.salvaging import Salvage, scan
 from replay.archive.segments import SegmentFile, load_index, read_head, read_segment, segment_files, segment_number
 from replay.archive.snapshots import open_snapshot, snapshot_digest
@@ -91,6 +92,10 @@ class Archive:
     def catalogue(self) -> Catalogue:
         """Give what finds its exchanges again one by one, where there may be too many to hold."""
         return Catalogue(self)
+
+    def roll(self) -> Roll:
+        """Give what tells which exchanges it holds, and gives each of them again, fast."""
+        return Roll(self)
 
     @property
     def dropped_exchange(self) -> int:

@@ -10,6 +10,7 @@ A comparer that crashes on an exchange makes a gap, too, and its run is incomple
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from replay.archive import Archive
@@ -19,20 +20,21 @@ from replay.compare.deriving import derive
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.following import Trail
-from replay.compare.mapped import unmap
-from replay.compare.pairing import pair_by_sequence
+from replay.compare.modes import Modes
+from replay.compare.numbers import Numbers, Samples
+from replay.compare.partners import LANE, Partners, Standing, Whole, lacks_body, partners_in, shed_of
+from replay.compare.quick import Quick, slips
 from replay.compare.requests import learn_request
-from replay.compare.state import Clock, Scene, Side, Window
+from replay.compare.rows import RowWriter, changed
+from replay.compare.state import Scene, Window
 from replay.compare.timing import Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
-from replay.identity import Bindings
 from replay.model import (
     Answers,
     DifferenceClass,
     EndReason,
     Exchange,
     Finding,
-    Gap,
     GapReason,
     NoResponse,
     Pair,
@@ -40,94 +42,57 @@ from replay.model import (
     Response,
     RouteTiming,
     Subject,
-    UsageError,
     Witness,
 )
-from replay.routes import Route, route_of
+from replay.routes import WRITES, Route, match, route_of
 
+_PROGRESS_EVERY: Final = 64
 _DECISIVE: Final = frozenset({"status", "no-response", "body-kind", "body-missing"})
-_LANE: Final = "daemon"
-"""Only what clients asked the daemon is compared; what it asked others itself is no answer of its own."""
-_BODILESS: Final = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that was found out about two archives, unjudged."""
 
-    pairs: tuple[Pair, ...]
+    pairs: Sequence[Pair]
+    """One for each planned exchange, in recorded order; the ones that were cut come last."""
     findings: tuple[Finding, ...]
     relations: tuple[Relation, ...]
     not_compared: tuple[tuple[str, int], ...]
     timing: tuple[tuple[str, int], ...]
     timing_floor_ms: float
-    answers: tuple[Answers, ...]
+    answers: Sequence[Answers]
     """Of each exchange with a finding, ready to be shown."""
     timings: tuple[RouteTiming, ...] = ()
-
-
-@dataclass(slots=True)
-class Partners:
-    """One side of a comparison: the exchanges that stand for the recorded ones, and why some do not."""
-
-    exchanges: Mapping[int, Exchange]
-    gaps: Mapping[int, Gap]
-    side: Side
-    run_started_at: float
-    replayed: bool = True
-    """Whether it is a replay of the recording; False for another recording of the same client."""
+    candidate: Partners | None = None
+    """Who stood for the recorded ones, with what was bound: for comparing single exchanges again."""
+    control: Partners | None = None
+    recorded: Sequence[Exchange] = ()
+    """All that was recorded whole, by number; read when asked for."""
 
 
 @dataclass(slots=True)
 class _Draft:
     """A comparison in the making."""
 
-    pairs: list[Pair] = field(default_factory=list)
+    recorded: Standing
+    candidate: Partners
+    control: Partners | None
+    started: float
+    """When the first of the recorded exchanges that were replayed began."""
+    modes: Modes
+    pairs: RowWriter[Pair]
+    answers: RowWriter[Answers]
     findings: list[Finding] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
-    answers: list[Answers] = field(default_factory=list)
+    samples: Samples = field(default_factory=Samples)
     shed: Mapping[int, str] = field(default_factory=dict)
     """What the recorder left out of exchanges on purpose, in words."""
     trail: Trail = field(default_factory=Trail)
-    equal: set[int] = field(default_factory=set)
+    equal: Numbers = field(default_factory=Numbers)
     """Exchanges without a finding so far: nothing follows from them."""
-
-
-def partners_of(recorded: Archive, other: Archive) -> Partners:
-    """
-    Find the exchanges of *other* that stand for those of *recorded*; two replays of one recording belong together, too.
-
-    Raises:
-        UsageError: *other* is a replay of another recording, or no recording of the same client.
-
-    """
-    joined = other.join()
-    exchanges = joined.exchanges
-    replay_of = other.facts.get("replay_of")
-    siblings = replay_of is not None and replay_of == recorded.facts.get("replay_of")
-    if replay_of is not None and replay_of != recorded.id and not siblings:
-        raise UsageError(
-            f"{other.path} is a replay of the recording {replay_of}, not of {recorded.path} ({recorded.id}); compare it with that one"
-        )
-    if replay_of is None:
-        exchanges = tuple(exchange for exchange in exchanges if exchange.lane == _LANE)
-        by_id: Mapping[int, Exchange] = pair_by_sequence([one for one in recorded.exchanges() if one.lane == _LANE], exchanges)
-        # what the other recording does not hold can't be compared with either
-        gaps: Mapping[int, Gap] = dict(_shed_partners(by_id, joined.gaps))
-    else:
-        by_id = {exchange.id: unmap(exchange, other.facts) for exchange in exchanges}
-        gaps = {gap.exchange: gap for gap in joined.gaps if gap.exchange is not None}
-    bound = () if siblings else other.bindings()
-    side = Side(Bindings.of(bound), {(record.kind, record.recorded): f"#{record.exchange} {record.path}" for record in bound})
-    if len(by_id) < len(exchanges):
-        side.not_compared["exchanges that stand for no recorded one"] = len(exchanges) - len(by_id)
-    started = min((exchange.started_at for exchange in exchanges), default=0.0)
-    side.clock = Clock.of(
-        (Window(0.0, one.started_at, one.ended_at), Window(started, two.started_at, two.ended_at))
-        for one in recorded.exchanges()
-        if one.lane == _LANE and (two := by_id.get(one.id)) is not None
-    )
-    return Partners(by_id, gaps, side, started, replayed=replay_of is not None)
+    quick: Quick = field(default_factory=Quick)
+    domains: dict[str, str] = field(default_factory=dict)
+    """By route."""
 
 
 def compare_archives(
@@ -135,53 +100,81 @@ def compare_archives(
     observed: Archive,
     controls: Sequence[Archive],
     progress: Callable[[int, int], None],
+    *,
+    modes: Modes | None = None,
+    spool: Path | None = None,
+    short: bool = True,
 ) -> Comparison:
     """
     Compare *observed* with *recorded*; the first of *controls* is the third witness.
 
+    *spool* is a folder in which pairs and answers are put aside, so that memory does not grow with them; without one they are held. With
+    *short* false every pair is compared at length, which gives the same and is there to prove it.
+
     Raises:
         ArchiveError: one of them is damaged.
-        UsageError: they do not belong together.
+        UsageError: they do not belong together, or nothing can be put aside.
 
     """
-    candidate = partners_of(recorded, observed)
-    control = partners_of(recorded, controls[0]) if controls else None
-    joined = recorded.join()
-    exchanges = joined.exchanges
+    roll = recorded.roll()
+    for _ in roll.call():
+        pass
+    candidate = partners_in(roll, observed)
+    control = partners_in(roll, controls[0]) if controls else None
     # of those alone that were replayed: what was written before a stretch is no time of this run
-    started = min((exchange.started_at for exchange in exchanges if exchange.id in candidate.exchanges), default=0.0)
-    draft = _Draft(shed=_shed(joined.gaps))
-    whole = {exchange.id for exchange in exchanges}
-    # Several parts of one exchange may have been lost, each with a gap of its own: it is one planned exchange all the same.
-    cut = {gap.exchange: gap for gap in reversed(joined.gaps) if gap.exchange is not None and gap.exchange not in whole}
-    for number, exchange in enumerate(exchanges, 1):
-        progress(number, len(exchanges))
-        _compare_one(exchange, started, candidate, control, draft)
-    for number, told in sorted(cut.items()):
-        gap = candidate.gaps.get(number, told)
-        draft.pairs.append(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
-    timing = judge_timing(draft.samples)
-    routes = {pair.exchange: pair for pair in draft.pairs}
-    for sample in timing.late:
-        pair = routes[sample.exchange]
-        draft.findings.append(_late(sample, pair))
-    counts = _counts(draft.findings)
-    pairs = tuple(_counted(pair, counts) for pair in draft.pairs)
-    assert len(pairs) == len({pair.exchange for pair in pairs}) == len(exchanges) + len(cut)
+    started = min((roll.times(number)[0] for number in roll.numbers() if number in candidate.exchanges), default=0.0)
+    roll.forget_times()
+    pairs, answers = RowWriter(Pair, spool), RowWriter(Answers, spool)
+    draft = _Draft(Standing(roll, None, {}), candidate, control, started, modes or Modes(), pairs, answers, shed=shed_of(roll.gaps))
+    planned = len(roll)
+    try:
+        for count, number in enumerate(roll.numbers(), 1):
+            if count % _PROGRESS_EVERY == 0 or count == planned:
+                progress(count, planned)
+            if not short or not _same(number, draft):
+                _compare_one(number, draft)
+        # Several parts of one exchange may have been lost, each with a gap of its own: it is one planned exchange all the same.
+        cut = {gap.exchange: gap for gap in reversed(roll.gaps) if gap.exchange is not None and gap.exchange not in roll}
+        for number, told in sorted(cut.items()):
+            gap = candidate.gaps.get(number, told)
+            pairs.add(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
+        return _finished(draft, planned + len(cut))
+    except BaseException:
+        pairs.drop()
+        answers.drop()
+        raise
+
+
+def _finished(draft: _Draft, planned: int) -> Comparison:
+    candidate = draft.candidate
+    draft.quick.settle(candidate.side)
+    timing = judge_timing(draft.samples.kept())
+    late = [_late(sample, draft.domains[sample.route]) for sample in timing.late]
+    draft.findings.extend(late)
+    more = _counts(late)
+    pairs = draft.pairs.rows()
+    assert len(pairs) == planned
+    if more:
+        pairs = changed(pairs, lambda pair: replace(pair, findings=pair.findings + more[pair.exchange]) if pair.exchange in more else pair)
     relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
     return Comparison(
         pairs,
         tuple(draft.trail.settled(draft.findings, candidate.side.bindings)),
         relations,
         tuple(sorted(candidate.side.not_compared.items())),
-        timing.counts,
+        (*timing.counts, *draft.samples.counts()),
         timing.floor_ms,
-        tuple(draft.answers),
+        draft.answers.rows(),
         timing.timings,
+        candidate,
+        draft.control,
+        Whole(draft.recorded.roll),
     )
 
 
-def find(exchange: Exchange, other: Exchange, partners: Partners, run_started_at: float, route: Route, *, trial: bool) -> list[Difference]:
+def find(
+    exchange: Exchange, other: Exchange, partners: Partners, run_started_at: float, route: Route, *, trial: bool, bytewise: bool = False
+) -> list[Difference]:
     """Compare one pair; a *trial* (canaries) binds and counts nothing."""
     scene = Scene(
         partners.side,
@@ -191,6 +184,7 @@ def find(exchange: Exchange, other: Exchange, partners: Partners, run_started_at
         Window(partners.run_started_at, other.started_at, other.ended_at),
         binding=not trial,
         counting=not trial,
+        bytewise=bytewise,
     )
     return compare_exchange(exchange, other, scene)
 
@@ -220,21 +214,77 @@ def findings_of(exchange: Exchange, route: Route, heard: Iterable[Heard]) -> lis
     ]
 
 
-def _compare_one(exchange: Exchange, started: float, candidate: Partners, control: Partners | None, draft: _Draft) -> None:
+def _same(number: int, draft: _Draft) -> bool:
+    """Take a pair that is plainly the same without reading it; False where it is none."""
+    candidate, control = draft.candidate, draft.control
+    found = None if number in draft.shed else slips(number, draft.recorded, candidate, control)
+    if found is None:
+        return False
+    one, two, three = found
+    try:
+        asked = one.opened["request"]
+        method, target = asked["method"].decode("latin-1"), asked["target"].decode("latin-1")
+        times = [(slip.opened["at"], slip.ended["at"]) for slip in (one, two, three) if slip is not None]
+        status = one.ended["outcome"]["status"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+    route = match(method, target)
+    recorded = Window(draft.started, *times[0])
+    bytewise = draft.modes.bytewise(route.name)
+    if three is not None and control is not None:
+        scene = Scene(control.side, route.name, number, recorded, Window(control.run_started_at, *times[2]), bytewise=bytewise)
+        if not draft.quick.same(one, three, scene, of_control=True):
+            return False
+    scene = Scene(candidate.side, route.name, number, recorded, Window(candidate.run_started_at, *times[1]), bytewise=bytewise)
+    if not draft.quick.same(one, two, scene):
+        return False
+    if draft.findings or route.replay_class in WRITES:
+        draft.trail.see(one.exchange(), two.exchange(), route)
+    draft.equal.add(number)
+    spans = [(ended - began) * 1000.0 for began, ended in times]
+    control_ms = None if three is None else spans[2]
+    draft.samples.add(Sample(number, route.name, spans[0], spans[1], control_ms))
+    draft.domains[route.name] = route.domain
+    draft.pairs.add(
+        Pair(
+            number,
+            route.domain,
+            route.name,
+            method,
+            target[:2000],
+            None,
+            observed_exchange=two.number,
+            primary_status=status,
+            candidate_status=status,
+            control_status=None if three is None else status,
+            primary_ms=spans[0],
+            candidate_ms=spans[1],
+            control_ms=control_ms,
+        )
+    )
+    return True
+
+
+def _compare_one(number: int, draft: _Draft) -> None:
+    candidate, control, started = draft.candidate, draft.control, draft.started
+    exchange = draft.recorded[number]
     route = route_of(exchange.request)
-    other = candidate.exchanges.get(exchange.id)
-    third = control.exchanges.get(exchange.id) if control is not None else None
+    other = candidate.exchanges.get(number)
+    third = control.exchanges.get(number) if control is not None else None
     gap, detail = _gap_before(exchange, other, candidate, draft.shed)
     heard: list[Heard] = []
+    bytewise = draft.modes.bytewise(route.name)
     if gap is None:
         assert other is not None
         try:
             learn_request(exchange, other, candidate.side, route.name)
             if third is not None and control is not None:
                 learn_request(exchange, third, control.side, route.name)
-            found = find(exchange, other, candidate, started, route, trial=False)
+            found = find(exchange, other, candidate, started, route, trial=False, bytewise=bytewise)
             found = derive(found, exchange, other, candidate.side, draft.equal, replayed=candidate.replayed)
-            against = None if third is None or control is None else find(exchange, third, control, started, route, trial=False)
+            against = (
+                None if third is None or control is None else find(exchange, third, control, started, route, trial=False, bytewise=bytewise)
+            )
             if third is None or control is None:
                 heard = hear(found, None)
             else:
@@ -252,14 +302,15 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
     if heard and other is not None:
         heard = draft.trail.follow(heard, exchange, other, candidate.side.bindings)
     draft.findings.extend(findings_of(exchange, route, heard))
+    draft.domains[route.name] = route.domain
     if gap is None and not heard:
         draft.equal.add(exchange.id)
     if heard and other is not None:
-        draft.answers.append(_answers(exchange, other, third))
+        draft.answers.add(_answers(exchange, other, third))
     if gap is None and other is not None and _timed(exchange, other):
         control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
-        draft.samples.append(Sample(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms))
-    draft.pairs.append(
+        draft.samples.add(Sample(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms))
+    draft.pairs.add(
         Pair(
             exchange=exchange.id,
             domain=route.domain,
@@ -269,6 +320,7 @@ def _compare_one(exchange: Exchange, started: float, candidate: Partners, contro
             gap=None if gap is None else str(gap),
             gap_detail=detail,
             observed_exchange=None if other is None else other.id,
+            findings=len(heard),
             primary_status=_status(exchange),
             candidate_status=_status(other),
             control_status=_status(third),
@@ -289,9 +341,9 @@ def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners,
     told = candidate.gaps.get(exchange.id)
     if told is not None:
         return told.reason, told.detail
-    if exchange.lane != _LANE:
+    if exchange.lane != LANE:
         return GapReason.OUT_OF_SCOPE, f"lane {exchange.lane}"
-    if exchange.id in shed and _lacks_body(exchange):
+    if exchange.id in shed and lacks_body(exchange):
         return GapReason.SHED, shed[exchange.id]
     if isinstance(exchange.outcome, NoResponse):
         return GapReason.NO_RESPONSE, exchange.outcome.error
@@ -302,46 +354,19 @@ def _gap_before(exchange: Exchange, other: Exchange | None, candidate: Partners,
     return None, ""
 
 
-def _shed(gaps: Iterable[Gap]) -> dict[int, str]:
-    """Give the exchanges of which the recorder left a part out, and which."""
-    told: dict[int, str] = {}
-    for gap in gaps:
-        if gap.reason is GapReason.SHED and gap.exchange is not None:
-            told[gap.exchange] = f"{told[gap.exchange]}; {gap.detail}" if gap.exchange in told else gap.detail
-    return told
-
-
-def _shed_partners(partners: Mapping[int, Exchange], gaps: Iterable[Gap]) -> Iterable[tuple[int, Gap]]:
-    """Give the recorded exchanges whose partners in another recording lack the answer's body, with the gap that says so."""
-    shed = _shed(gaps)
-    return (
-        (number, Gap(GapReason.SHED, exchange=number, detail=f"in the other recording: {shed[other.id]}"))
-        for number, other in partners.items()
-        if other.id in shed and _lacks_body(other)
-    )
-
-
-def _lacks_body(exchange: Exchange) -> bool:
-    """Whether the daemon's answer must have had a body, and it was not kept."""
-    outcome = exchange.outcome
-    if not isinstance(outcome, Response) or outcome.body is not None:
-        return False
-    return exchange.request.method.upper() != b"HEAD" and outcome.status not in _BODILESS
-
-
 def _timed(exchange: Exchange, other: Exchange) -> bool:
     """Whether durations say something: whole answers that nobody kept open, asked for once."""
     whole = exchange.end is EndReason.COMPLETE and other.end is EndReason.COMPLETE
     return whole and not exchange.streamed and not other.streamed and "folded poll" not in other.note
 
 
-def _late(sample: Sample, pair: Pair) -> Finding:
+def _late(sample: Sample, domain: str) -> Finding:
     assert sample.control_ms is not None
     return Finding(
         check="http",
         subject=Subject("exchange", str(sample.exchange)),
-        domain=pair.domain,
-        route=pair.route,
+        domain=domain,
+        route=sample.route,
         difference=DifferenceClass.TIMING,
         kind="late",
         path="duration",
@@ -359,10 +384,6 @@ def _counts(findings: Iterable[Finding]) -> dict[int, int]:
     for finding in findings:
         counts[int(finding.subject.id)] = counts.get(int(finding.subject.id), 0) + 1
     return counts
-
-
-def _counted(pair: Pair, counts: Mapping[int, int]) -> Pair:
-    return replace(pair, findings=counts.get(pair.exchange, 0))
 
 
 def _status(exchange: Exchange | None) -> int | None:

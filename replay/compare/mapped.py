@@ -12,12 +12,18 @@ from typing import Any
 from replay.model import Exchange, Response
 
 
+def is_mapped(facts: Mapping[str, Any]) -> bool:
+    """Whether an observed archive is out of a cell whose workspace lay elsewhere."""
+    here, recorded = facts.get("workspace"), facts.get("recorded_workspace")
+    return isinstance(here, str) and isinstance(recorded, str) and bool(here) and here != recorded
+
+
 def unmap(exchange: Exchange, facts: Mapping[str, Any]) -> Exchange:
     """Give an exchange with the cell's workspace path replaced by the recorded one; as it is where the paths are the same."""
-    here, recorded = facts.get("workspace"), facts.get("recorded_workspace")
     outcome = exchange.outcome
-    if not isinstance(here, str) or not isinstance(recorded, str) or not here or here == recorded or not isinstance(outcome, Response):
+    if not is_mapped(facts) or not isinstance(outcome, Response):
         return exchange
+    here, recorded = str(facts["workspace"]), str(facts["recorded_workspace"])
     one, two = here.encode("utf-8", "surrogateescape"), recorded.encode("utf-8", "surrogateescape")
     body = None if outcome.body is None else outcome.body.replace(one, two)
     headers = tuple((name, value.replace(one, two)) for name, value in outcome.headers)

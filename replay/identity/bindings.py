@@ -43,6 +43,8 @@ class Bindings:
         """Grows with every change: what was rewritten before one may be rewritten otherwise after it."""
         self._kind_of: dict[str, str] = {}
         self._recorded_of: dict[str, str] = {}
+        self._renamed: set[str] = set()
+        """Both ends of every binding that renames; also of ones that gave way."""
         self._opaque: dict[bool, OpaqueWords] = {False: OpaqueWords(), True: OpaqueWords()}
         self.unchanged: set[int] = set()
         """Exchanges whose big answers were the same byte for byte: the ids in them are, too, and none was bound."""
@@ -132,6 +134,15 @@ class Bindings:
         kind = self._kind_of.get(recorded)
         return None if kind is None else _record(kind, recorded, self._kinds[kind].forward[recorded])
 
+    @property
+    def renames(self) -> bool:
+        """Whether any id has another name over there."""
+        return bool(self._renamed)
+
+    def touch(self, words: Iterable[str]) -> bool:
+        """Whether one of these words surely is, or may be, an id with another name over there, or the other name of one."""
+        return not self._renamed.isdisjoint(words)
+
     def rewrite_text(self, text: str) -> str:
         """Replace every bound recorded id in a text by its observed one, by exact spans."""
         return _put_in(text, self.edits(text))
@@ -175,6 +186,8 @@ class Bindings:
 
     def _put(self, kind: str, recorded: str, observed: str, exchange: int, path: str, *, weak: bool) -> None:
         self.version += 1
+        if recorded != observed:
+            self._renamed.update((recorded, observed))
         renaming = self._kinds[kind]
         renaming.forward[recorded] = _Bound(observed, exchange, path, weak)
         renaming.backward.setdefault(observed, _Bound(recorded, exchange, path, weak))

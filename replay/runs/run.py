@@ -1,5 +1,6 @@
 """The value of a judged run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from replay.model import Answers, Canaries, Cause, Cluster, Divergence, Finding, Pair, Relation, RouteTiming, RuleUse, Strength
@@ -42,14 +43,15 @@ class Run:
     seed: int
     tool: str
     """Such as `signet-parity 0.1.0`."""
-    pairs: tuple[Pair, ...]
-    """One per planned exchange: `planned == compared + gaps` by construction."""
+    pairs: Sequence[Pair]
+    """One per planned exchange: `planned == compared + gaps` by construction. Of a big run they lie on the disk and are read each time."""
     findings: tuple[Finding, ...]
     divergences: tuple[Divergence, ...]
     """One per finding, in the same order."""
     clusters: tuple[Cluster, ...]
     """Most explaining first."""
-    answers: tuple[Answers, ...]
+    answers: Sequence[Answers]
+    """Of each exchange with a finding; likewise."""
     causes: tuple[Cause, ...] = ()
     """The clusters again, told as what explains them; most explaining first."""
     timings: tuple[RouteTiming, ...] = ()

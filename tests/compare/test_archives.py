@@ -83,7 +83,7 @@ def test_a_crash_of_the_comparer_is_a_gap(exchange: Maker, tmp_path: Path, monke
         raise RuntimeError("broken")
 
     monkeypatch.setattr(room, "compare_exchange", crash)
-    made = compare(tmp_path, [exchange(1, {})], [exchange(1, {})])
+    made = compare(tmp_path, [exchange(1, {"a": 1})], [exchange(1, {"a": 2})])
 
     assert (made.pairs[0].gap, made.pairs[0].gap_detail) == ("comparer failed", "RuntimeError: broken")
 

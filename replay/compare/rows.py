@@ -1,0 +1,225 @@
+"""
+Many values of one kind, in memory or in a file without a name, read again as often as they are wanted.
+
+A comparison of a million exchanges makes a million pairs. They are written down as they come and read back one by one. The file is
+gone from its folder before anything is written to it, so nothing is left behind when the work is cut short, and its space is free again
+when the last one who reads it is gone.
+"""
+
+import json
+import os
+import tempfile
+import types
+import typing
+import weakref
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, overload
+
+from replay.model import UsageError
+
+_STEP_BYTES: Final = 1 << 18
+_MARK_EVERY: Final = 256
+"""So many rows are read over, at most, before the one that is wanted."""
+_SAME: Final = frozenset({str, int, float, bool})
+
+
+class Rows[Kind](Sequence[Kind]):
+    """A sequence of values that lie in a file. Equal to any sequence of the same values."""
+
+    def __init__(self, file: int, marks: "array[int]", count: int, build: Callable[[Any], Kind]) -> None:
+        self._file = file
+        self._marks = marks
+        self._count = count
+        self._build = build
+
+    def changed(self, change: Callable[[Kind], Kind]) -> "Rows[Kind]":
+        """Give the same values, each changed as it is read."""
+        build = self._build
+        rows = Rows(self._file, self._marks, self._count, lambda row: change(build(row)))
+        rows._keeps = self  # the file lives as long as one of them
+        return rows
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Kind]:
+        return self._from(0)
+
+    @overload
+    def __getitem__(self, at: int) -> Kind: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Kind]: ...
+    def __getitem__(self, at: int | slice) -> Kind | Sequence[Kind]:
+        if isinstance(at, slice):
+            wanted = range(*at.indices(self._count))
+            return tuple(self[number] for number in wanted)
+        number = at + self._count if at < 0 else at
+        if not 0 <= number < self._count:
+            raise IndexError(at)
+        return next(self._from(number))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(other) == self._count and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as for any sequence that is compared by its values
+
+    def _from(self, number: int) -> Iterator[Kind]:
+        """Give the values from one on."""
+        if not self._count:
+            return
+        over = number % _MARK_EVERY
+        at = self._marks[number // _MARK_EVERY]
+        rest = b""
+        while data := os.pread(self._file, _STEP_BYTES, at):
+            at += len(data)
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                if over:
+                    over -= 1
+                else:
+                    yield self._build(json.loads(line))
+
+    _keeps: "Rows[Kind] | None" = None
+
+
+class RowWriter[Kind]:
+    """Takes values, and gives them back as a sequence: a tuple, or `Rows` where there is a folder to write in."""
+
+    def __init__(self, kind: type[Kind], folder: Path | None) -> None:
+        """Write in *folder*; in memory where it is None. Raises UsageError where nothing can be written there."""
+        self._kind = kind
+        self._folder = folder
+        self._values: list[Kind] = []
+        self._open: list[bytes] = []
+        self._open_bytes = 0
+        self._written = 0
+        self._count = 0
+        self._marks = array("q")
+        self._pack = _packer(typing.cast("Hashable", kind))
+        self._file = -1
+        if folder is not None:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file, name = tempfile.mkstemp(prefix="spool-", suffix=".draft", dir=folder)
+                Path(name).unlink()
+            except OSError as error:
+                raise _unwritten(folder, error) from error
+
+    def add(self, value: Kind) -> None:
+        """Take one more. Raises UsageError where it can't be written."""
+        if self._file < 0:
+            self._values.append(value)
+            return
+        line = json.dumps(self._pack(value), ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+        if not self._count % _MARK_EVERY:
+            self._marks.append(self._written + self._open_bytes)
+        self._open.append(line)
+        self._open_bytes += len(line)
+        self._count += 1
+        if self._open_bytes >= _STEP_BYTES:
+            self._flush()
+
+    def rows(self) -> Sequence[Kind]:
+        """Give all that was taken. Nothing may be added afterwards."""
+        if self._file < 0:
+            return tuple(self._values)
+        self._flush()
+        rows = Rows(self._file, self._marks, self._count, _builder(typing.cast("Hashable", self._kind)))
+        weakref.finalize(rows, os.close, self._file)
+        return rows
+
+    def drop(self) -> None:
+        """Let what was taken go, where `rows` was not asked for."""
+        if self._file >= 0:
+            os.close(self._file)
+
+    def _flush(self) -> None:
+        data = memoryview(b"".join(self._open))
+        self._open, self._open_bytes = [], 0
+        try:
+            while data:
+                taken = os.write(self._file, data)
+                self._written += taken
+                data = data[taken:]
+        except OSError as error:
+            assert self._folder is not None
+            raise _unwritten(self._folder, error) from error
+
+
+def changed[Kind](values: Sequence[Kind], change: Callable[[Kind], Kind]) -> Sequence[Kind]:
+    """Give a sequence with each value changed: at once, or of `Rows` as they are read."""
+    return values.changed(change) if isinstance(values, Rows) else tuple(map(change, values))
+
+
+def _unwritten(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"{folder}: what was compared can't be put aside there ({error.strerror}); make room, or name another directory")
+
+
+@cache
+def _packer(kind: Any) -> Callable[[Any], Any]:
+    """Make what packs a value as JSON: a dataclass is the list of its fields."""
+    kind = _plain(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        names = tuple(item.name for item in fields(kind))
+        nested = {name: _packer(hints[name]) for name in names if not _is_same(hints[name])}
+        if not nested:
+            return lambda value: [getattr(value, name) for name in names]
+        packers = tuple((name, nested.get(name)) for name in names)
+        return lambda value: [getattr(value, name) if pack is None else pack(getattr(value, name)) for name, pack in packers]
+    if typing.get_origin(kind) is tuple:
+        parts = typing.get_args(kind)
+        if parts[-1] is Ellipsis:
+            each = _packer(parts[0])
+            return lambda value: [each(item) for item in value]
+    return lambda value: value if value is None or not is_dataclass(value) else _packer(typing.cast("Hashable", type(value)))(value)
+
+
+@cache
+def _builder(kind: Any) -> Callable[[Any], Any]:
+    """Make what builds a value again from what `_packer` packed."""
+    kind = _plain(kind)
+    if typing.get_origin(kind) in {types.UnionType, typing.Union}:
+        inner = _builder(next(part for part in typing.get_args(kind) if part is not types.NoneType))
+        return lambda value: None if value is None else inner(value)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        builders = tuple((at, _builder(hints[item.name])) for at, item in enumerate(fields(kind)) if not _is_same(hints[item.name]))
+
+        def build(row: list[Any]) -> Any:
+            for at, make in builders:
+                row[at] = make(row[at])
+            return kind(*row)
+
+        return build
+    if typing.get_origin(kind) is tuple:
+        parts = typing.get_args(kind)
+        if parts[-1] is Ellipsis:
+            each = _builder(parts[0])
+            return lambda value: tuple([each(item) for item in value])
+        makers = [_builder(part) for part in parts]
+        return lambda value: tuple([make(item) for make, item in zip(makers, value, strict=True)])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    return lambda value: value
+
+
+def _is_same(kind: Any) -> bool:
+    """Whether values of a type are in JSON what they are."""
+    kind = _plain(kind)
+    if typing.get_origin(kind) in {types.UnionType, typing.Union}:
+        return all(part is types.NoneType or part in _SAME for part in typing.get_args(kind))
+    return kind in _SAME
+
+
+def _plain(kind: Any) -> Any:
+    return kind.__value__ if isinstance(kind, typing.TypeAliasType) else kind
+
+
+__all__ = ["RowWriter", "Rows", "changed"]
