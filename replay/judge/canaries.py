@@ -12,6 +12,7 @@ blind, and named with what swallowed it. Faults are drawn from those that no hon
 
 import datetime as dt
 import random
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -61,6 +62,7 @@ class Ground:
     """Where canaries are planted: the run's archives, rules and noise."""
 
     recorded: Mapping[int, Exchange] | Sequence[Exchange]
+    """By number; a sequence is in their order."""
     candidate: Partners
     control: Partners | None
     rules: RuleSet
@@ -97,24 +99,20 @@ class _Count:
 def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
     """Plant canaries into exchanges that were compared, at most `PER_CLASS` of each class per domain, drawn by *seed*."""
     dice = random.Random(seed)  # noqa: S311  # a draw that can be repeated, no secret
-    by_domain: dict[str, list[Pair]] = {}
-    started_at = 0.0
-    fetch = _fetch(ground.recorded)
-    for pair in comparison.pairs:
-        if pair.gap is None:
-            # exchanges are numbered as they started, so the first one's start is the run's
-            started_at = started_at or fetch(pair.exchange).started_at
-            by_domain.setdefault(pair.domain, []).append(pair)
+    drawn, timed = _survey(comparison.pairs, dice)
+    first = next((pair.exchange for pair in comparison.pairs if pair.gap is None), None)
+    # exchanges are numbered as they started, so the first one's start is the run's
+    started_at = 0.0 if first is None else _fetch(ground.recorded, first).started_at
     count = _Count()
-    timed = _samples(comparison.pairs)
-    for domain, pairs in sorted(by_domain.items()):
+    for domain, lot in sorted(drawn.items()):
         for name, operators in _CLASSES:
-            for exchange, observed, made in _draw(pairs, operators, fetch, ground, dice, stream=name == "stream"):
+            pairs = lot.streams.kept if name == "stream" else [*lot.equal.kept, *lot.differing.kept]
+            for exchange, observed, made in _draw(pairs, operators, ground, dice):
                 words = f"#{exchange.id} {route_of(exchange.request).name}: {made.operator} at {made.place}"
                 new, healed = news(exchange, observed, made, ground, started_at)
                 if new or not healed:
                     count.add(f"{domain}, {name}", words, new)
-        hanging = _hang([pair for pair in pairs if _is_timed(pair)], timed, dice)
+        hanging = _hang(lot.timed.kept, timed, dice)
         if hanging is not None:
             pair, found = hanging
             new = list(judge(found, ground.rules, ground.noise, ground.today).divergences)
@@ -136,39 +134,74 @@ def news(exchange: Exchange, observed: Exchange, made: Mutant, ground: Ground, s
     return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences), healed
 
 
-def _fetch(recorded: Mapping[int, Exchange] | Sequence[Exchange]) -> "_Fetch":
-    return _Fetch(recorded if isinstance(recorded, Mapping) else {exchange.id: exchange for exchange in recorded})
+@dataclass(slots=True)
+class _Lot:
+    """A fair draw from pairs of which nobody knows yet how many will come."""
+
+    dice: random.Random
+    kept: list[Pair] = field(default_factory=list)
+    seen: int = 0
+
+    def offer(self, pair: Pair) -> None:
+        """Take a pair in with the same chance as each before it."""
+        self.seen += 1
+        if len(self.kept) < _TRIED_MAX:
+            self.kept.append(pair)
+        elif (place := self.dice.randrange(self.seen)) < _TRIED_MAX:
+            self.kept[place] = pair
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    """Gives recorded exchanges by their numbers."""
+@dataclass(slots=True)
+class _Lots:
+    """What is drawn from one domain."""
 
-    exchanges: Mapping[int, Exchange]
+    equal: _Lot
+    differing: _Lot
+    streams: _Lot
+    timed: _Lot
 
-    def __call__(self, number: int) -> Exchange:
-        return self.exchanges[number]
+
+def _survey(pairs: Iterable[Pair], dice: random.Random) -> tuple[dict[str, _Lots], list[Sample]]:
+    """Draw compared pairs of each domain in one pass, and take the times of the first that were timed."""
+    drawn: dict[str, _Lots] = {}
+    timed: list[Sample] = []
+    for pair in pairs:
+        if pair.gap is not None:
+            continue
+        lots = drawn.setdefault(pair.domain, _Lots(_Lot(dice), _Lot(dice), _Lot(dice), _Lot(dice)))
+        (lots.differing if pair.findings else lots.equal).offer(pair)
+        if pair.events:
+            lots.streams.offer(pair)
+        if _is_timed(pair):
+            lots.timed.offer(pair)
+            if len(timed) < _TIMED_MAX:
+                timed.append(_sample(pair))
+    return drawn, timed
 
 
-def _draw(
-    pairs: Sequence[Pair], operators: Sequence[str], fetch: "_Fetch", ground: Ground, dice: random.Random, *, stream: bool
-) -> Iterator[tuple[Exchange, Exchange, Mutant]]:
-    """Draw exchanges and a fault for each, every one of another operator."""
-    able = [pair for pair in pairs if bool(pair.events) or not stream]
-    order = dice.sample(able, min(len(able), _TRIED_MAX))
-    order.sort(key=lambda pair: pair.findings > 0)
+def _fetch(recorded: Mapping[int, Exchange] | Sequence[Exchange], number: int) -> Exchange:
+    if isinstance(recorded, Mapping):
+        return recorded[number]
+    return recorded[bisect_left(recorded, number, key=lambda exchange: exchange.id)]
+
+
+def _draw(pairs: Sequence[Pair], operators: Sequence[str], ground: Ground, dice: random.Random) -> Iterator[tuple[Exchange, Exchange, Mutant]]:
+    """Draw exchanges, equal ones first, and a fault for each, every one of another operator."""
+    order = sorted(dice.sample(pairs, len(pairs)), key=lambda pair: pair.findings > 0)
     left = dice.sample(operators, len(operators))
     made = 0
     for pair in order:
+        if made == PER_CLASS:
+            break
         observed = ground.candidate.exchanges[pair.exchange]
-        if made == PER_CLASS or not isinstance(observed.outcome, Response) or observed.outcome.body is None:
+        if not isinstance(observed.outcome, Response) or observed.outcome.body is None:
             continue
         read = faults.Ground.of(observed.outcome)
         found = next((one for name in left if (one := mutant(read, name, dice, Material(), avoid=_is_unsure)) is not None), None)
         if found is not None and not _is_measured(pair.route, found, ground.noise):
             made += 1
             left.remove(found.operator)
-            yield fetch(pair.exchange), observed, found
+            yield _fetch(ground.recorded, pair.exchange), observed, found
 
 
 def _is_unsure(spot: Spot) -> bool:
@@ -208,16 +241,6 @@ def _hang(able: Sequence[Pair], timed: Sequence[Sample], dice: random.Random) ->
 
 def _is_timed(pair: Pair) -> bool:
     return pair.gap is None and not pair.events and None not in {pair.primary_ms, pair.candidate_ms, pair.control_ms}
-
-
-def _samples(pairs: Iterable[Pair]) -> list[Sample]:
-    samples: list[Sample] = []
-    for pair in pairs:
-        if len(samples) == _TIMED_MAX:
-            break
-        if _is_timed(pair):
-            samples.append(_sample(pair))
-    return samples
 
 
 def _sample(pair: Pair) -> Sample:
