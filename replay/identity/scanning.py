@@ -66,9 +66,14 @@ def windows(data: bytes) -> list[tuple[int, int]]:
             places.append((at, at + 4))
         at = numbers.find(_YEAR, at + 5)
     found: list[tuple[int, int]] = []
+    looked_from, space = 0, -1
     for start, end in sorted(places):
-        until = words.find(b" ", end + _MARGIN)
-        begin, until = max(0, start - _MARGIN), len(words) if until < 0 else until
+        # While one word is still going on its end is known: looking for it again and again would be quadratic.
+        if not looked_from <= end + _MARGIN <= space:
+            looked_from = end + _MARGIN
+            space = words.find(b" ", looked_from)
+            space = len(words) if space < 0 else space
+        begin, until = max(0, start - _MARGIN), space
         if found and begin <= found[-1][1]:
             begin, until = found[-1][0], max(until, found.pop()[1])
         found.append((begin, until))
