@@ -26,11 +26,11 @@ from replay.model import DifferenceClass, EndReason, Exchange, Response
 _OPENED_BYTES_MAX: Final = 64_000_000
 """A compressed body that holds more is compared as it is."""
 _REFUSALS: Final = (
-    ("Failed to deserialize query string", "q-typed-query-refused"),
-    ("Invalid URL", "q-typed-query-refused"),
-    ("Failed to deserialize", "q-typed-body-refused"),
-    ("Failed to parse the request body", "q-typed-body-refused"),
-    ("Expected request with `Content-Type", "q-typed-body-refused"),
+    ("Failed to deserialize query string", "q-typed-body"),
+    ("Invalid URL", "q-typed-body"),
+    ("Failed to deserialize", "q-typed-body"),
+    ("Failed to parse the request body", "q-typed-body"),
+    ("Expected request with `Content-Type", "q-typed-body"),
     ("Failed to buffer the request body", "q-body-limit"),
 )
 """How typed extractors of Rust's web framework begin to say no, in plain text, where the primary writes JSON."""

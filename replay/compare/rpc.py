@@ -18,7 +18,7 @@ from replay.compare.difference import ABSENT, Difference, type_name
 from replay.compare.state import Place, Scene
 from replay.compare.walk import walk_pair
 from replay.content import Content, Event, Number, Value, align, dump
-from replay.model import DifferenceClass
+from replay.model import Absent, DifferenceClass
 
 type _Object = Mapping[str, Value]
 type _Message = tuple[Place, dict[str, Value]]
@@ -112,9 +112,7 @@ def _decisive(recorded: _Object, observed: _Object, change: str, place: Place) -
     one, two = (side.get("error", side.get("result", ABSENT)) for side in (recorded, observed))
     both_results = "result" in recorded and "result" in observed
     where = _below(place, "result.isError" if both_results else "error")
-    flags = [isinstance(side, dict) and side.get("isError") is True for side in (one, two)]
-    shown = (flags[0], flags[1]) if both_results else (_told(one), _told(two))
-    yield Difference(DifferenceClass.STRUCTURAL, "rpc-error", where.path, where.at, shown[0], shown[1], change)
+    yield Difference(DifferenceClass.STRUCTURAL, "rpc-error", where.path, where.at, _told(one), _told(two), change)
     if one is not ABSENT and two is not ABSENT and one != two:
         below = _below(place, "result" if "result" in recorded else "error")
         words = f"{'result' if 'result' in recorded else 'error'} → {'result' if 'result' in observed else 'error'}"
@@ -122,10 +120,16 @@ def _decisive(recorded: _Object, observed: _Object, change: str, place: Place) -
         yield Difference(DifferenceClass.STRUCTURAL, "body", below.path, below.at, one, two, words, "", (), reason)
 
 
-def _told(part: object) -> Value:
+def _told(part: Value | Absent) -> Value | Absent:
     """What an error says; a result is not told again."""
-    code, message = (part.get("code"), part.get("message")) if isinstance(part, dict) else (None, None)
-    return {"code": code, "message": message} if code is not None or message is not None else "no error"
+    if not isinstance(part, dict):
+        return part
+    if part.get("isError") is True:
+        blocks = part.get("content")
+        first = blocks[0] if isinstance(blocks, list) and blocks else None
+        return {"isError": True, "says": first.get("text") if isinstance(first, dict) else None}
+    said: dict[str, Value] = {key: part[key] for key in ("code", "message") if key in part}
+    return said or "no error"
 
 
 def _below(place: Place, step: str) -> Place:

@@ -12,7 +12,7 @@ than the recorded client stayed is nobody's fault: that client could not have se
 
 import re
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -176,7 +176,18 @@ def _lay(left: Sequence[Event], right: Sequence[Event]) -> _Laid:
                 pairs = match_in_order([_type_of(left[n]) for n in lefts], [_type_of(right[n]) for n in rights])
                 changed.extend((lefts[one], rights[two]) for one, two in pairs)
     gone, come = {one for one, _ in changed}, {two for _, two in changed}
-    return _Laid(stayed, moved, changed, [n for n in free_left if n not in gone], [n for n in free_right if n not in come])
+    free_left, free_right = [n for n in free_left if n not in gone], [n for n in free_right if n not in come]
+    elsewhere = _by_type(left, right, free_left, free_right)
+    gone, come = {one for one, _ in elsewhere}, {two for _, two in elsewhere}
+    return _Laid(stayed, moved + elsewhere, changed, [n for n in free_left if n not in gone], [n for n in free_right if n not in come])
+
+
+def _by_type(left: Sequence[Event], right: Sequence[Event], lefts: list[int], rights: list[int]) -> list[tuple[int, int]]:
+    """Pair the only event of a type that is left on one side with the only one on the other: it was moved, and changed."""
+    one, two = ({_label(side[n]): n for n in of} for side, of in ((left, lefts), (right, rights)))
+    many = [Counter(_label(side[n]) for n in of) for side, of in ((left, lefts), (right, rights))]
+    named = [label for label in one if label not in {"", "message"} and label in two and many[0][label] == many[1][label] == 1]
+    return [(one[label], two[label]) for label in named]
 
 
 def _free(count: int, taken: set[int]) -> list[int]:
