@@ -16,6 +16,7 @@ from typing import Final
 from replay.archive import Archive
 from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
+from replay.compare.asked import Asked, Party, asked_findings
 from replay.compare.deriving import derive
 from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
@@ -138,14 +139,15 @@ def compare_archives(
         for number, told in sorted(cut.items()):
             gap = candidate.gaps.get(number, told)
             pairs.add(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
-        return _finished(draft, planned + len(cut))
+        asked = asked_findings(recorded, Party(observed, candidate.side), None if control is None else Party(controls[0], control.side))
+        return _finished(draft, planned + len(cut), asked)
     except BaseException:
         pairs.drop()
         answers.drop()
         raise
 
 
-def _finished(draft: _Draft, planned: int) -> Comparison:
+def _finished(draft: _Draft, planned: int, asked: Asked) -> Comparison:
     candidate = draft.candidate
     draft.quick.settle(candidate.side)
     timing = judge_timing(draft.samples.kept())
@@ -156,12 +158,16 @@ def _finished(draft: _Draft, planned: int) -> Comparison:
     assert len(pairs) == planned
     if more:
         pairs = changed(pairs, lambda pair: replace(pair, findings=pair.findings + more[pair.exchange]) if pair.exchange in more else pair)
+    calls = {pair.exchange: pair for pair in asked.pairs}
+    if calls:  # each was a gap of a lane that is out of scope
+        pairs = changed(pairs, lambda pair: calls.get(pair.exchange, pair))
+    draft.findings.extend(asked.findings)
     relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
     return Comparison(
         pairs,
         tuple(draft.trail.settled(draft.findings, candidate.side.bindings)),
         relations,
-        tuple(sorted(candidate.side.not_compared.items())),
+        tuple(sorted((*candidate.side.not_compared.items(), *asked.not_compared))),
         (*timing.counts, *draft.samples.counts()),
         timing.floor_ms,
         draft.answers.rows(),
