@@ -13,8 +13,8 @@ primary's own values stand there, and excuses a finding of the candidate only wh
 - *one of the values seen*, ids and times inside it aside (so an id must be an id of the same kind, and a time by itself is never the same);
 - *elsewhere in the run*: a moment of the run, not where its exchanges put it (background work), as the primary's own was;
 - *made of parts seen*: a text whose every sentence, line and entry the primary wrote there, numbers in it within twice their span;
-- *comes and goes*: an item of a list that the primary was seen to have and to lack there; where at least eight did, also one whose name begins
-  like one of them; and where they were a tenth of all there are, any of the same members and types;
+- *comes and goes*: an item of a list that the primary was seen to have and to lack there, numbers in it aside; where at least eight did, also
+  one whose longer texts only begin like theirs;
 - *order varies*: of a list that the primary was seen to give in two orders;
 - *there or not*, *another type*, *another thing*: what is structural, only as it was seen, and only if seen in two pairs of runs.
 
@@ -38,7 +38,7 @@ from replay.compare.surveying import Survey
 from replay.content import Number
 from replay.identity import TIME_KINDS
 from replay.judge.observations import AMOUNT, IN_THE_RUN, Observed, class_of, facts_of, pool, stable_facts, value_class
-from replay.judge.texts import decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, shape_of, short_digest, thing_of, value_of
+from replay.judge.texts import decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, short_digest, thing_of, value_of
 from replay.model import DifferenceClass, Finding, NoiseFact, Pair, Witness
 
 _SLACK: Final = 1.0 + 1e-9
@@ -57,7 +57,6 @@ _SINGLE_VALUES: Final = frozenset({"number", "text"})
 _OWN_SPREAD: Final = 8.0
 """How many times further than its recording and control lie apart an exchange's number may lie from the nearer one."""
 _CHURN_MIN: Final = 8
-_CHURN_SHARE: Final = 0.1
 _FEW: Final = 3
 _FULL_PRECISION: Final = 12
 """So many decimals and more are a float in full: one more or less says nothing."""
@@ -228,8 +227,7 @@ def _item_holds(finding: Finding, fact: NoiseFact) -> str:
         return "comes and goes"
     if fact.changed >= _CHURN_MIN and family_of(shown) in fact.seen:
         return "comes and goes, as others of its kind"
-    churns = fact.changed >= _CHURN_MIN and fact.changed >= _CHURN_SHARE * fact.instances
-    return "comes and goes" if churns and shape_of(shown) in fact.seen else ""
+    return ""
 
 
 def _widening(fact: NoiseFact, *, sure: bool) -> float:

@@ -14,7 +14,6 @@ from replay.judge.texts import (
     family_of,
     parts_of,
     read_parts,
-    shape_of,
     short_digest,
     thing_of,
     value_of,
@@ -52,7 +51,7 @@ class Observed:
         self.values.add(value_class(finding))
         if finding.kind in _ITEMS:
             shown = finding.primary if finding.primary is not None else finding.candidate
-            self.seen.update({thing_of(shown), family_of(shown), shape_of(shown)} - {""})
+            self.seen.update((thing_of(shown), family_of(shown)))
             return
         left, right = value_of(finding.primary), value_of(finding.candidate)
         if isinstance(left, Number) and isinstance(right, Number):

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from replay.compare.aligning import sketch
 from replay.compare.blinding import blind, blind_text, role_of
-from replay.content import Value, load
+from replay.content import Number, Value, dump, load
 from replay.identity import TIME_KINDS
 
 _BREAKS: Final = re.compile(r"\n+|(?<=[.!?])[;\s]+|[,;:]\s+")
@@ -66,31 +65,29 @@ def digest_of(shown: str | None) -> str:
 
 
 def thing_of(shown: str | None) -> str:
-    """Give a short digest of what a list's item is called; of all of it where it has no name but an id."""
-    value = value_of(shown)
-    name = sketch(value)
-    if not isinstance(name, str) or role_of(name) is not None:
-        return short_digest(blind(value))
-    return short_digest(blind_text(name[:80]))
+    """Give a short digest of a list's item: all that it says, without ids, times and amounts. A number in it may be any."""
+    return short_digest(dump(_outline(value_of(shown), "", words=0)))
 
 
 def family_of(shown: str | None) -> str:
-    """Give a short digest of how an item's name begins, numbers blanked: of items that one client makes one after another."""
-    name = sketch(value_of(shown))
-    if not isinstance(name, str) or role_of(name) is not None:
-        return ""
-    return short_digest(" ".join(_NUMBER.sub("<n>", blind_text(name)).split()[:_FAMILY_WORDS]))
+    """Give a short digest of what an item is like: as `thing_of`, but of a longer text only how it begins."""
+    return short_digest("family " + dump(_outline(value_of(shown), "", words=_FAMILY_WORDS)))
 
 
-def shape_of(shown: str | None) -> str:
-    """Give a short digest of an item's members and their types."""
-    return short_digest(_shape(value_of(shown)))
-
-
-def _shape(value: Value) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{type(below).__name__}" for key, below in sorted(value.items())) + "}"
-    return f"[{len(value)}]" if isinstance(value, list) else type(value).__name__
+def _outline(value: Value, key: str, *, words: int) -> Value:
+    match value:
+        case dict():
+            return {blind_text(name): _outline(item, name, words=words) for name, item in sorted(value.items())}
+        case list():
+            return [_outline(item, key, words=words) for item in value]
+        case Number():
+            return "<n>"
+        case str():
+            plain = blind_text(value)
+            pieces = _NUMBER.sub("<n>", plain).split() if words else []
+            return " ".join(pieces[:words]) if len(pieces) > words else plain
+        case _:
+            return value
 
 
 def parts_of(shown: str | None) -> tuple[Part, ...]:
