@@ -211,7 +211,7 @@ def _is_unsure(spot: Spot) -> bool:
 
 def _is_measured(route: str, made: Mutant, noise: NoiseModel) -> bool:
     """Whether the primary itself was seen to make a change like this one."""
-    return bool(noise.within(route, made.path, made.before, made.after))
+    return bool(noise.within(route, made.path, made.whole_before, made.whole_after))
 
 
 def _findings(exchange: Exchange, other: Exchange, ground: Ground, started_at: float) -> list[Finding]:

@@ -51,6 +51,9 @@ class Mutant:
     before: str = ""
     after: str = ""
     """What was there and what is there now, as spelt; empty where that is no short text."""
+    whole_before: str = ""
+    whole_after: str = ""
+    """The whole value, as spelt; empty where what changed is not one value."""
     end: EndReason | None = None
     """How the answer ended, where that is the fault."""
     later_ms: float = 0.0
@@ -106,7 +109,7 @@ def mutant(ground: Ground, operator: str, dice: random.Random, material: Materia
             at, path = change.at or spot.at, change.path or spot.path
             response = replace(ground.response, body=body)
             before, after = _short(spot.page.text[change.start : change.end]), _short(change.new)
-            return Mutant(operator, at, path, value.difference, response, _also(operator, path), before, after)
+            return Mutant(operator, at, path, value.difference, response, _also(operator, path), before, after, *_wholes(change, spot))
     return None
 
 
@@ -141,12 +144,20 @@ def _whole(ground: Ground, operator: str, dice: random.Random, material: Materia
     if changed is None or (changed.response == ground.response and changed.end is None):
         return None
     also = DifferenceClass.STRUCTURAL if operator == "answer of before" else None
-    return Mutant(operator, changed.at, changed.at, made.difference, changed.response, also, changed.before, changed.after, changed.end)
+    return Mutant(operator, changed.at, changed.at, made.difference, changed.response, also, changed.before, changed.after, end=changed.end)
 
 
 def _also(operator: str, path: str) -> DifferenceClass | None:
     own = operator == "ids swapped" or (operator in _IDS and path.endswith(("[*].id", "[*]")))
     return DifferenceClass.SEMANTIC if own else None
+
+
+def _wholes(change: Change, spot: Spot) -> tuple[str, str]:
+    """Spell one value before and after its change."""
+    if change.at or spot.kind not in {"number", "string", "boolean"}:
+        return "", ""
+    new = spot.page.text[spot.start : change.start] + change.new + spot.page.text[change.end : spot.end]
+    return spot.source, new
 
 
 def _bytes(change: Change, spot: Spot) -> bytes:
