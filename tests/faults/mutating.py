@@ -199,7 +199,7 @@ def _changed(record: Record, changed: dict[int, Exchange], pieces: dict[int, dic
     return record
 
 
-def fate_of(item: Planted, base: Judged, now: Judged) -> Fate:
+def fate_of(item: Planted, base: Judged, now: Judged, noise: NoiseModel) -> Fate:
     """Say what became of a planted fault."""
     number = str(item.exchange)
     news = [one for key, one in now.opened.items() if key[0] == number and key not in base.opened]
@@ -228,6 +228,9 @@ def fate_of(item: Planted, base: Judged, now: Judged) -> Fate:
         )
     if before - {_key(one) for one in after}:
         return Fate("restored")
+    dispersion = noise.within(item.route, item.mutant.path, item.mutant.whole_before, item.mutant.whole_after)
+    if dispersion:
+        return Fate("inside", (), dispersion)
     let = sorted({found.name for found in now.relations if found.route == item.route and found.path == item.mutant.path})
     return Fate("hidden", (), f"relation: {', '.join(let) or 'none counted at this path'}")
 
@@ -275,7 +278,7 @@ def _both(item: Planted) -> str:
     return f"{item.mutant.before} {item.mutant.after}"
 
 
-def _round(tally: Tally, planted: Sequence[Planted], base: Judged, now: Judged) -> list[Divergence]:
+def _round(tally: Tally, planted: Sequence[Planted], base: Judged, now: Judged, noise: NoiseModel) -> list[Divergence]:
     """Count what became of each fault; give what is new elsewhere and names none of them."""
     leftover: list[Divergence] = []
     tally.rounds += 1
@@ -284,7 +287,7 @@ def _round(tally: Tally, planted: Sequence[Planted], base: Judged, now: Judged) 
     following = _consequences(planted, fresh)
     bearing = {str(item.exchange): item for item in planted}
     for item in planted:
-        fate = fate_of(item, base, now)
+        fate = fate_of(item, base, now, noise)
         made = item.mutant
         tally.planted += 1
         tally.outcomes[made.operator, str(made.difference), fate.outcome] += 1
@@ -364,7 +367,7 @@ def run(
         begun = time.perf_counter()
         planted = draw(able, min(each, count - tally.planted), dice, uses, only)
         now = look(planted)
-        leftover = _round(tally, [replace(item, exchange=number_of[item.exchange]) for item in planted], base, now)
+        leftover = _round(tally, [replace(item, exchange=number_of[item.exchange]) for item in planted], base, now, noise)
         if leftover:
             calmer = look([item for item in planted if not _CHANGES_IDS.search(item.mutant.operator)])
             told = {_key(one) for found in base.by_exchange.values() for one in found}
