@@ -24,7 +24,7 @@ from replay.compare.state import Place, Scene, Side, Window
 from replay.compare.walk import walk_pair
 from replay.compare.witness import Heard, hear
 from replay.content import Number, Value
-from replay.model import DifferenceClass, Finding, Pair, Subject, Witness
+from replay.model import CALL_PREFIX, DifferenceClass, Finding, Pair, Subject, Witness
 
 CHECK: Final = "provider"
 DOMAIN: Final = "pipeline-workers"
@@ -158,7 +158,7 @@ def _by_key(calls: Sequence[Call]) -> Mapping[tuple[str, str], list[Call]]:
 
 
 def _route(call: Call) -> str:
-    return f"provider {call.kind}"
+    return f"{CALL_PREFIX}{call.kind}"
 
 
 def _finding(found: Difference, witness: Witness, third: object, subject: Subject, call: Call) -> Finding:

@@ -69,6 +69,12 @@ class Ground:
     noise: NoiseModel
     today: dt.date
 
+    def exchange(self, number: int) -> Exchange:
+        """Give a recorded exchange."""
+        if isinstance(self.recorded, Mapping):
+            return self.recorded[number]
+        return self.recorded[bisect_left(self.recorded, number, key=lambda exchange: exchange.id)]
+
 
 @dataclass(slots=True)
 class _Count:
@@ -100,9 +106,9 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
     """Plant canaries into exchanges that were compared, at most `PER_CLASS` of each class per domain, drawn by *seed*."""
     dice = random.Random(seed)  # noqa: S311  # a draw that can be repeated, no secret
     drawn, timed = _survey(comparison.pairs, dice)
-    first = next((pair.exchange for pair in comparison.pairs if pair.gap is None), None)
+    first = next((pair.exchange for pair in comparison.pairs if pair.gap is None and not pair.is_call), None)
     # exchanges are numbered as they started, so the first one's start is the run's
-    started_at = 0.0 if first is None else _fetch(ground.recorded, first).started_at
+    started_at = 0.0 if first is None else ground.exchange(first).started_at
     count = _Count()
     for domain, lot in sorted(drawn.items()):
         for name, operators in _CLASSES:
@@ -166,7 +172,7 @@ def _survey(pairs: Iterable[Pair], dice: random.Random) -> tuple[dict[str, _Lots
     drawn: dict[str, _Lots] = {}
     timed: list[Sample] = []
     for pair in pairs:
-        if pair.gap is not None:
+        if pair.gap is not None or pair.is_call:
             continue
         lots = drawn.setdefault(pair.domain, _Lots(_Lot(dice), _Lot(dice), _Lot(dice), _Lot(dice)))
         (lots.differing if pair.findings else lots.equal).offer(pair)
@@ -177,12 +183,6 @@ def _survey(pairs: Iterable[Pair], dice: random.Random) -> tuple[dict[str, _Lots
             if len(timed) < _TIMED_MAX:
                 timed.append(_sample(pair))
     return drawn, timed
-
-
-def _fetch(recorded: Mapping[int, Exchange] | Sequence[Exchange], number: int) -> Exchange:
-    if isinstance(recorded, Mapping):
-        return recorded[number]
-    return recorded[bisect_left(recorded, number, key=lambda exchange: exchange.id)]
 
 
 def _draw(pairs: Sequence[Pair], operators: Sequence[str], ground: Ground, dice: random.Random) -> Iterator[tuple[Exchange, Exchange, Mutant]]:
@@ -201,7 +201,7 @@ def _draw(pairs: Sequence[Pair], operators: Sequence[str], ground: Ground, dice:
         if found is not None and not _is_measured(pair.route, found, ground.noise):
             made += 1
             left.remove(found.operator)
-            yield _fetch(ground.recorded, pair.exchange), observed, found
+            yield ground.exchange(pair.exchange), observed, found
 
 
 def _is_unsure(spot: Spot) -> bool:

@@ -14,6 +14,7 @@ Interpretation is `replay.content`'s work and happens later.
 from replay.model.errors import ArchiveError, DaemonError, ParityError, RuleError, UsageError
 from replay.model.judgement import (
     ABSENT,
+    CALL_PREFIX,
     DOMAINS,
     Absent,
     Answer,
@@ -71,6 +72,7 @@ from replay.model.traffic import (
 
 __all__ = [
     "ABSENT",
+    "CALL_PREFIX",
     "DOMAINS",
     "RECORD_TYPES",
     "STREAM_TYPES",

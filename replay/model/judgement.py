@@ -22,6 +22,9 @@ DOMAINS: Final = (
 )
 """The mission's nine domains, in the order in which reports show them."""
 
+CALL_PREFIX: Final = "provider "
+"""How the routes of what daemons ask their models begin, such as `provider POST /api/embed`."""
+
 
 class Absent:
     """There is nothing at this place. Differs from JSON `null`."""
@@ -99,7 +102,8 @@ class Finding:
     difference: DifferenceClass
     kind: str
     """`status`, `no-response`, `content-type`, `body-kind`, `header`, `missing-key`, `extra-key`, `type`, `value`, `format`,
-    `order`, `rank` (order where order is the product), `missing-item`, `extra-item`, `identity`, `stream-events`, `stream-end`, `late`, …"""
+    `order`, `rank` (order where order is the product), `missing-item`, `extra-item`, `identity`, `stream-events`, `stream-end`, `late`,
+    `asked-missing` and `asked-extra` (calls of a model), …"""
     path: str
     """
     Skeleton with indices blanked, and keys that are data: `$.results[*].score`, `$.endpoints.*.count`, `status`, `header:retry-after`,
@@ -285,6 +289,8 @@ class NoiseFact:
     """Pairs of exchanges of the route, over all pairs of runs."""
     differing: int
     """Pairs of exchanges in which the place differed."""
+    most: int
+    """The most of them in one pair of runs."""
     instances: int
     """How often the place was there on both sides: an answer may have it many times."""
     changed: int
@@ -357,6 +363,11 @@ class Pair:
     control_ms: float | None = None
     events: tuple[tuple[str, float], ...] = field(default=())
     """For streams: (side, milliseconds after the request) of each chunk."""
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is what the daemon asked a model, and no exchange of a client: it has no partner by its number."""
+        return self.route.startswith(CALL_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
