@@ -1,6 +1,7 @@
 """Evidence over time: counts of a run, the append-only ledger, the checklist, the gate's decision."""
 
 from replay.evidence.gate import Decision, Item, Policy, checklist, gate, streak
+from replay.evidence.history import history
 from replay.evidence.ledger import Counts, Entry, append, entry_from, entry_of_failure, head_path, read, verify
 from replay.evidence.tally import DomainTally, FeatureTally, Tally, box, domains, features, verdicts_by_exchange
 
@@ -22,6 +23,7 @@ __all__ = [
     "features",
     "gate",
     "head_path",
+    "history",
     "read",
     "streak",
     "verdicts_by_exchange",

@@ -34,6 +34,10 @@ FIRST: Final = ""
 type JSON = bool | int | float | str | list[JSON] | dict[str, JSON] | None
 
 
+_BUILT: Final = frozenset({"domains", "features", "open_clusters", "open_causes"})
+"""Parts of an entry that are no plain JSON in memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of the exchanges of one domain or feature, as the ledger keeps it."""
@@ -76,6 +80,8 @@ class Entry:
     features: dict[str, dict[str, Counts]] = field(default_factory=dict)
     """By domain and route (or state check)."""
     open_clusters: tuple[str, ...] = ()
+    """Ids of the open places."""
+    open_causes: tuple[str, ...] = ()
     """Ids of the open causes, so that a later night can say new, still there, gone, back."""
     canaries: dict[str, int] = field(default_factory=dict)
     """planted, found, blind."""
@@ -116,6 +122,7 @@ def entry_from(run: Run, *, name: str) -> Entry:
         domains={row.domain: _counts(row.tally) for row in domains(run)},
         features=by_domain,
         open_clusters=tuple(cluster.id for cluster in run.clusters if cluster.verdict is Verdict.OPEN),
+        open_causes=tuple(cause.id for cause in run.causes if cause.verdict is Verdict.OPEN),
         canaries={"planted": run.canaries.planted, "found": run.canaries.found, "blind": run.canaries.blind},
     )
 
@@ -289,10 +296,11 @@ def _write_head(path: Path, number: int, digest: str) -> None:
 
 def _plain(entry: Entry) -> dict[str, Any]:
     return {
-        **{name: getattr(entry, name) for name in Entry.__slots__ if name not in {"domains", "features", "open_clusters"}},
+        **{name: getattr(entry, name) for name in Entry.__slots__ if name not in _BUILT},
         "domains": {name: _row(counts) for name, counts in entry.domains.items()},
         "features": {domain: {name: _row(counts) for name, counts in rows.items()} for domain, rows in entry.features.items()},
         "open_clusters": list(entry.open_clusters),
+        "open_causes": list(entry.open_causes),
     }
 
 
@@ -303,12 +311,14 @@ def _row(counts: Counts) -> list[int]:
 def _entry(path: Path, number: int, line: bytes) -> Entry:
     try:
         value = json.loads(line)
-        rest = {name: value[name] for name in Entry.__slots__ if name not in {"domains", "features", "open_clusters"}}
+        rest = {name: value[name] for name in Entry.__slots__ if name not in _BUILT}
         return Entry(
             **rest,
             domains={name: Counts(*row) for name, row in value["domains"].items()},
             features={domain: {name: Counts(*row) for name, row in rows.items()} for domain, rows in value["features"].items()},
             open_clusters=tuple(value["open_clusters"]),
+            # Lines of a time before causes were counted have none.
+            open_causes=tuple(value.get("open_causes", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: line {number} is no entry ({type(error).__name__}: {error})") from error
