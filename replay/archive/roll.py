@@ -49,6 +49,7 @@ _HEAD: Final = re.compile(
 )
 _TYPE: Final = re.compile(rb"(?:[\x80-\x8f]|\xde..)\xa4type[\xa0-\xbf]([a-z]{1,31})", re.DOTALL)
 _BESIDE: Final = frozenset({b"gap", b"binding"})
+_LANE: Final = b"\xa4lane\xa6daemon"
 _DOUBLE: Final = struct.Struct(">d")
 
 
@@ -153,6 +154,8 @@ class Roll:
         self._lists: OrderedDict[int, tuple[Block, ...]] = OrderedDict()
         self._kept: OrderedDict[int, _Unpacked] = OrderedDict()
         self._lacking: set[int] = set()
+        self.beside: set[int] = set()
+        """Exchanges of another lane than that of the daemon's clients."""
         self._shed: set[int] = set()
         self.gaps: tuple[Gap, ...] = ()
         """What is listed as missing, and what was opened and has no end, as `Archive.join` gives them."""
@@ -200,6 +203,8 @@ class Roll:
             found = _HEAD.match(raw, begin, end) if written == FORMAT else None
             if found is not None:
                 what, exchange, stamp = found.groups()
+                if what == b"opened" and raw.find(_LANE, found.end(), end) < 0:
+                    self.beside.add(_int(exchange))
                 self._take(what, _int(exchange), number, 0.0 if stamp is None else _DOUBLE.unpack(stamp)[0])
                 continue
             kind = _TYPE.match(raw, begin, end) if written == FORMAT else None
@@ -208,6 +213,8 @@ class Roll:
             record = self._whole(raw[begin:end], block, written, segment)
             match record:
                 case Opened():
+                    if record.lane != "daemon":
+                        self.beside.add(record.exchange)
                     self._take(b"opened", record.exchange, number, record.at)
                 case Ended():
                     self._take(b"exchange", record.exchange, number, record.at)

@@ -11,7 +11,7 @@ from replay.compare.archives import (
 from replay.compare.difference import Difference
 from replay.compare.modes import Modes
 from replay.compare.partners import Partners, Whole, partners_of
-from replay.compare.rows import Rows, changed
+from replay.compare.rows import Rows, changed, rows_of
 from replay.compare.witness import hear
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "findings_of",
     "hear",
     "partners_of",
+    "rows_of",
 ]

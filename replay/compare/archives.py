@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from replay.archive import Archive
+from replay.archive import Archive, Roll
 from replay.compare.agreeing import agreement
 from replay.compare.answers import answer_of, body_text
 from replay.compare.asked import Asked, Party, asked_findings
@@ -23,7 +23,7 @@ from replay.compare.exchanges import compare_exchange
 from replay.compare.following import Trail
 from replay.compare.modes import Modes
 from replay.compare.numbers import Numbers, Samples
-from replay.compare.partners import LANE, Partners, Standing, Whole, lacks_body, partners_in, shed_of
+from replay.compare.partners import LANE, Partners, Standing, lacks_body, partners_in, shed_of
 from replay.compare.quick import Quick, slips
 from replay.compare.requests import learn_request
 from replay.compare.rows import RowWriter, changed
@@ -68,7 +68,7 @@ class Comparison:
     candidate: Partners | None = None
     """Who stood for the recorded ones, with what was bound: for comparing single exchanges again."""
     control: Partners | None = None
-    recorded: Sequence[Exchange] = ()
+    recorded: Mapping[int, Exchange] = field(default_factory=dict)
     """All that was recorded whole, by number; read when asked for."""
 
 
@@ -139,29 +139,33 @@ def compare_archives(
         for number, told in sorted(cut.items()):
             gap = candidate.gaps.get(number, told)
             pairs.add(Pair(number, "read", "(not recorded)", "", "", str(gap.reason), gap.detail))
-        asked = asked_findings(recorded, Party(observed, candidate.side), None if control is None else Party(controls[0], control.side))
-        return _finished(draft, planned + len(cut), asked)
+        assert pairs.count == planned + len(cut)
+        return _finished(draft, _asked(roll, observed, controls, draft))
     except BaseException:
         pairs.drop()
         answers.drop()
         raise
 
 
-def _finished(draft: _Draft, planned: int, asked: Asked) -> Comparison:
+def _asked(recorded: Roll, observed: Archive, controls: Sequence[Archive], draft: _Draft) -> Asked:
+    """Compare what the daemons asked others, where one of the archives tells of it."""
+    others = [observed, *controls[:1]]
+    if not recorded.beside and not any(segment.summary.records.get("provider") for other in others for segment in other.segments):
+        return Asked()
+    control = None if draft.control is None else Party(controls[0], draft.control.side)
+    return asked_findings(recorded.archive, Party(observed, draft.candidate.side), control)
+
+
+def _finished(draft: _Draft, asked: Asked) -> Comparison:
     candidate = draft.candidate
     draft.quick.settle(candidate.side)
     timing = judge_timing(draft.samples.kept())
     late = [_late(sample, draft.domains[sample.route]) for sample in timing.late]
-    draft.findings.extend(late)
-    more = _counts(late)
+    draft.findings.extend((*late, *asked.findings))
+    more, calls = _counts(late), {pair.exchange: pair for pair in asked.pairs}
     pairs = draft.pairs.rows()
-    assert len(pairs) == planned
-    if more:
-        pairs = changed(pairs, lambda pair: replace(pair, findings=pair.findings + more[pair.exchange]) if pair.exchange in more else pair)
-    calls = {pair.exchange: pair for pair in asked.pairs}
-    if calls:  # each was a gap of a lane that is out of scope
-        pairs = changed(pairs, lambda pair: calls.get(pair.exchange, pair))
-    draft.findings.extend(asked.findings)
+    if more or calls:
+        pairs = changed(pairs, lambda pair: calls.get(pair.exchange) or _counted(pair, more))
     relations = tuple(Relation(name, route, path, count) for (name, route, path), count in sorted(candidate.side.tolerated.items()))
     return Comparison(
         pairs,
@@ -174,7 +178,7 @@ def _finished(draft: _Draft, planned: int, asked: Asked) -> Comparison:
         timing.timings,
         candidate,
         draft.control,
-        Whole(draft.recorded.roll),
+        draft.recorded,
     )
 
 
@@ -390,6 +394,10 @@ def _counts(findings: Iterable[Finding]) -> dict[int, int]:
     for finding in findings:
         counts[int(finding.subject.id)] = counts.get(int(finding.subject.id), 0) + 1
     return counts
+
+
+def _counted(pair: Pair, more: Mapping[int, int]) -> Pair:
+    return replace(pair, findings=pair.findings + more[pair.exchange]) if pair.exchange in more else pair
 
 
 def _status(exchange: Exchange | None) -> int | None:

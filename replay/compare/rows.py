@@ -1,9 +1,9 @@
 """
 Many values of one kind, in memory or in a file without a name, read again as often as they are wanted.
 
-A comparison of a million exchanges makes a million pairs. They are written down as they come and read back one by one. The file is
-gone from its folder before anything is written to it, so nothing is left behind when the work is cut short, and its space is free again
-when the last one who reads it is gone.
+A comparison of a million exchanges makes a million pairs. They are written down as they come and read back one by one. The file is never
+seen in its folder, so nothing is left behind when the work is cut short, and its space is free again when the last one who reads it
+is gone.
 """
 
 import json
@@ -99,29 +99,30 @@ class RowWriter[Kind]:
         self._open: list[bytes] = []
         self._open_bytes = 0
         self._written = 0
-        self._count = 0
+        self.count = 0
+        """How many were taken."""
         self._marks = array("q")
         self._pack = _packer(typing.cast("Hashable", kind))
         self._file = -1
         if folder is not None:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file, name = tempfile.mkstemp(prefix="spool-", suffix=".draft", dir=folder)
-                Path(name).unlink()
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    self._file = os.dup(file.fileno())
             except OSError as error:
                 raise _unwritten(folder, error) from error
 
     def add(self, value: Kind) -> None:
         """Take one more. Raises UsageError where it can't be written."""
+        self.count += 1
         if self._file < 0:
             self._values.append(value)
             return
         line = json.dumps(self._pack(value), ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
-        if not self._count % _MARK_EVERY:
+        if not (self.count - 1) % _MARK_EVERY:
             self._marks.append(self._written + self._open_bytes)
         self._open.append(line)
         self._open_bytes += len(line)
-        self._count += 1
         if self._open_bytes >= _STEP_BYTES:
             self._flush()
 
@@ -130,7 +131,7 @@ class RowWriter[Kind]:
         if self._file < 0:
             return tuple(self._values)
         self._flush()
-        rows = Rows(self._file, self._marks, self._count, _builder(typing.cast("Hashable", self._kind)))
+        rows = Rows(self._file, self._marks, self.count, _builder(typing.cast("Hashable", self._kind)))
         weakref.finalize(rows, os.close, self._file)
         return rows
 
@@ -150,6 +151,33 @@ class RowWriter[Kind]:
         except OSError as error:
             assert self._folder is not None
             raise _unwritten(self._folder, error) from error
+
+
+def rows_of[Kind](path: Path, build: Callable[[Any], Kind]) -> Rows[Kind]:
+    """
+    Give what lies in a file as JSON, a value a line, without holding it. Each line is looked at once, here.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: a line is no JSON. Also whatever *build* raises.
+
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        marks, count, place = array("q"), 0, 0
+        with os.fdopen(os.dup(file), "rb") as lines:
+            for line in lines:
+                if count % _MARK_EVERY == 0:
+                    marks.append(place)
+                build(json.loads(line))
+                count += 1
+                place += len(line)
+    except BaseException:
+        os.close(file)
+        raise
+    rows = Rows(file, marks, count, build)
+    weakref.finalize(rows, os.close, file)
+    return rows
 
 
 def changed[Kind](values: Sequence[Kind], change: Callable[[Kind], Kind]) -> Sequence[Kind]:
@@ -222,4 +250,4 @@ def _plain(kind: Any) -> Any:
     return kind.__value__ if isinstance(kind, typing.TypeAliasType) else kind
 
 
-__all__ = ["RowWriter", "Rows", "changed"]
+__all__ = ["RowWriter", "Rows", "changed", "rows_of"]

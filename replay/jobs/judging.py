@@ -12,7 +12,7 @@ from typing import Final
 
 from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
-from replay.compare import compare_archives, partners_of
+from replay.compare import Modes, changed, compare_archives
 from replay.jobs.measuring import measure_noise
 from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
@@ -87,15 +87,24 @@ def compare_run(
             raise UsageError(
                 f"{observed.path}, {third.path} and {recorded.path} must be three archives: the control is the primary replayed once more"
             )
-    comparison = compare_archives(recorded, observed, controls, lambda done, of: progress("comparing", done, of))
+    archives = [recorded, observed, *controls]
+    comparison = compare_archives(
+        recorded,
+        observed,
+        controls,
+        lambda done, of: progress("comparing", done, of),
+        modes=Modes(basis.rules.modes),
+        # what is put aside lies there in clear, if without a name: of encrypted archives it stays in memory
+        spool=None if any(any(public_keys(archive)) for archive in archives) else run_path,
+    )
     today = now.date()
     of_state = find_secrets(_secret_forms(observed), _secret_forms(controls[0]) if controls else None)
     findings = (*comparison.findings, *of_state)
     judgement = judge(findings, basis.rules, basis.noise, today)
     progress("planting canaries", 0, 1)
-    candidate = partners_of(recorded, observed)
-    control = partners_of(recorded, controls[0]) if controls else None
-    planted = plant(comparison, Ground(recorded.exchanges(), candidate, control, basis.rules, basis.noise, today), seed)
+    assert comparison.candidate is not None
+    ground = Ground(comparison.recorded, comparison.candidate, comparison.control, basis.rules, basis.noise, today)
+    planted = plant(comparison, ground, seed)
     run = Run(
         recorded=_party("recorded", recorded, run_path),
         observed=_party("observed", observed, run_path),
@@ -216,7 +225,7 @@ def _concluded(run: Run) -> Run:
     return replace(run, verdict=verdict, because=because)
 
 
-def _worst(run: Run) -> tuple[Pair, ...]:
+def _worst(run: Run) -> Sequence[Pair]:
     rank = {DifferenceClass.STRUCTURAL: 0, DifferenceClass.SEMANTIC: 1, DifferenceClass.TIMING: 2}
     worst: dict[str, DifferenceClass] = {}
     for divergence in run.divergences:
@@ -226,7 +235,7 @@ def _worst(run: Run) -> tuple[Pair, ...]:
             subject, found = divergence.finding.subject.id, divergence.finding.difference
             if subject not in worst or rank[found] < rank[worst[subject]]:
                 worst[subject] = found
-    return tuple(replace(pair, worst=worst.get(str(pair.exchange))) for pair in run.pairs)
+    return changed(run.pairs, lambda pair: replace(pair, worst=worst.get(str(pair.exchange))))
 
 
 def _verdict(run: Run) -> tuple[str, str]:
@@ -275,7 +284,9 @@ def _incomplete(run: Run) -> str:
 
 def _party(name: str, archive: Archive, run_path: Path) -> Party:
     started = archive.manifest.get("started_at", 0.0)
-    joined = archive.join()
+    roll = archive.roll()
+    for _ in roll.call():
+        pass
     daemon = archive.facts.get("daemon", "")
     if isinstance(daemon, dict):
         daemon = " ".join(str(daemon[key]) for key in ("name", "version") if daemon.get(key))
@@ -286,10 +297,10 @@ def _party(name: str, archive: Archive, run_path: Path) -> Party:
         digest=archive.digest,
         daemon=str(daemon),
         started_at=float(started) if isinstance(started, int | float) else 0.0,
-        exchanges=len(joined.exchanges),
+        exchanges=len(roll),
         salvaged=archive.salvaged,
         cell=str(archive.facts.get("cell", "none")),
-        lacks=_lacks(joined.gaps),
+        lacks=_lacks(roll.gaps),
     )
 
 

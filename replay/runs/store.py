@@ -5,13 +5,15 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from replay.archive import Keyring, read_sealed, write_sealed
+from replay.compare import rows_of
 from replay.model import Answers, Cause, Cluster, Divergence, Finding, Pair, UsageError
 from replay.runs.run import Run
 
@@ -26,6 +28,9 @@ _LISTS: tuple[tuple[str, type], ...] = (
 )
 
 
+HELD_BYTES_MAX: Final = 32 << 20
+_LYING: Final = frozenset({"pairs", "answers"})
+"""Tables that may be read from the disk each time."""
 _DRAFT: Final = ".draft"
 _SEALED: Final = "run.enc"
 _CLEAR: Final = (*(f"{name}.jsonl" for name, _ in _LISTS), "run.json")
@@ -104,13 +109,14 @@ def load(path: Path, *, keys: Keyring | None = None) -> Run:
         values = _sealed_values(path, keys) if "recipients" in head else {**head, **{name: _rows(path / f"{name}.jsonl") for name, _ in _LISTS}}
         if head["format"] != FORMAT or values.pop("format") != FORMAT:
             raise UsageError(f"{path}: was written by another version of this tool; compare again")
-        values |= {name: list(values[name]) for name, _ in _LISTS}
+        lying = {} if "recipients" in head else _lying(path)
+        values |= {name: () if name in lying else list(values[name]) for name, _ in _LISTS}
         findings = values["findings"]
         divergences = values["divergences"]
         if len(findings) != len(divergences):
             raise UsageError(f"{path}: {len(findings)} findings but {len(divergences)} judgements; compare again")
         values["divergences"] = [{**row, "finding": finding} for row, finding in zip(divergences, findings, strict=True)]
-        run = _build(Run, values)
+        run = replace(_build(Run, values), **lying)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: is a damaged run ({type(error).__name__}: {error}); compare again") from error
     return typing.cast("Run", run)
@@ -131,12 +137,29 @@ def recipients_of(path: Path) -> tuple[bytes, ...]:
         raise UsageError(f"{path}: is no run, or a damaged one ({type(error).__name__}: {error}); compare again") from error
 
 
-def _split(run: Run) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """Give what stands once, and the tables."""
-    head = asdict(run)
-    tables = {name: list(head.pop(name)) for name, _ in _LISTS}
-    tables["divergences"] = [{key: value for key, value in row.items() if key != "finding"} for row in tables["divergences"]]
+def _split(run: Run) -> tuple[dict[str, Any], dict[str, Iterable[dict[str, Any]]]]:
+    """Give what stands once, and the tables, row by row."""
+    names = [name for name, _ in _LISTS]
+    head = {item.name: _plain(getattr(run, item.name)) for item in fields(run) if item.name not in names}
+    tables: dict[str, Iterable[dict[str, Any]]] = {name: map(_plain, getattr(run, name)) for name in names}
+    tables["divergences"] = ({key: value for key, value in _plain(row).items() if key != "finding"} for row in run.divergences)
     return {"format": FORMAT, **head}, tables
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON has it: a dataclass is a map of its fields."""
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _names(typing.cast("Hashable", type(value)))}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 def _in_one(head: Mapping[str, Any], tables: Mapping[str, Iterable[Any]]) -> Iterator[bytes]:
@@ -171,6 +194,12 @@ def _remove_drafts(path: Path) -> None:
             (path / f"{name}{_DRAFT}").unlink(missing_ok=True)
 
 
+def _lying(path: Path) -> dict[str, Any]:
+    """Give the tables that are too big to be held: they are read from the disk each time."""
+    big = [(name, kind) for name, kind in _LISTS if name in _LYING and (path / f"{name}.jsonl").stat().st_size > HELD_BYTES_MAX]
+    return {name: rows_of(path / f"{name}.jsonl", partial(_build, kind)) for name, kind in big}
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         for line in file:
@@ -186,14 +215,19 @@ def _build(kind: Any, value: Any) -> Any:
         if value is None:
             return None
         return _build(next(part for part in typing.get_args(kind) if part is not type(None)), value)
-    if origin is tuple:
+    if origin is tuple or origin is Sequence:
         parts = typing.get_args(kind)
-        if parts[-1] is Ellipsis:
+        if origin is Sequence or parts[-1] is Ellipsis:
             return tuple(_build(parts[0], item) for item in value)
         return tuple(_build(part, item) for part, item in zip(parts, value, strict=True))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value)
     if isinstance(kind, type) and is_dataclass(kind):
-        hints: Mapping[str, Any] = typing.get_type_hints(kind)
+        hints = _hints(kind)
         return kind(**{item.name: _build(hints[item.name], value[item.name]) for item in fields(kind) if item.name in value})
     return value
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(kind)
