@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -246,3 +247,15 @@ def test_any_text_is_rules_or_a_rule_error(text: str) -> None:
     """Whatever stands in the file, it is read or refused in our own words."""
     with contextlib.suppress(RuleError):
         load_rules(text, "rules.toml")
+
+
+def test_the_example_file_silences_nothing_and_holds_true_examples() -> None:
+    """The rules that ship load and accept nothing; with the marks taken off, each example is a rule that loads."""
+    text = (Path(__file__).parents[2] / "recordings" / "rules.example.toml").read_text("utf-8")
+    head, mark, examples = text.partition("format = 1\n")
+    bare = "\n".join(line.removeprefix("# ") for line in examples.splitlines() if line.startswith("# ") and (" = " in line or "[[" in line))
+
+    assert load_rules(text, "rules.example.toml") == RuleSet()
+    assert head
+    assert len(load_rules(mark + bare, "rules.example.toml").rules) == 3
+    assert load_rules(mark + bare, "rules.example.toml").modes == (("GET /api/export/*", "bytes"),)
