@@ -13,6 +13,7 @@ from replay.cli.console import note, progress, say
 from replay.cli.keyring import KeysOption, find_keys
 from replay.cli.keys import keys_application
 from replay.cli.record import record
+from replay.cli.rules import rules_application, strength
 from replay.model import UsageError
 
 application = typer.Typer(
@@ -286,28 +287,8 @@ def noise(
     say(f"{len(model.facts)} places at which the primary differs from itself, learned from {len(archives)} archives: {out}")
 
 
-rules_application = typer.Typer(no_args_is_help=True, help="What rules there are and what they would silence.", rich_markup_mode=None)
 application.add_typer(rules_application, name="rules")
-
-
-@rules_application.command("list")
-def rules_list(rules: Annotated[Path, typer.Argument(help="A rules file.", metavar="FILE")]) -> None:
-    """List a file's rules, and which have expired."""
-    from replay.jobs.judging import load_basis
-    from replay.report import visible
-
-    loaded = load_basis(rules, None).rules
-    expired = set(loaded.expired(_now().date()))
-    for rule in loaded.rules:
-        mark = " EXPIRED" if rule.id in expired else ""
-        say(visible(f"{rule.id}: {rule.route} {rule.path} → {rule.verdict} until {rule.until}{mark} ({rule.owner}): {rule.reason}"))
-    say(f"{len(loaded.rules)} rules, {len(expired)} expired")
-
-
-@rules_application.command("try", context_settings=_ANYTHING)
-def rules_try() -> None:
-    """Show what a new rule would silence (not there yet)."""
-    raise _missing("rules try")
+application.command()(strength)
 
 
 @application.command()
