@@ -351,8 +351,8 @@ def run(
     dice = random.Random(seed)  # noqa: S311  # a draw that can be repeated
     base = judged(recorded, observed, controls, rules, noise)
     records = list(observed.records())
-    partner = {pair.observed_exchange for pair in base.pairs if pair.gap is None}
-    number_of = {pair.observed_exchange: pair.exchange for pair in base.pairs if pair.gap is None}
+    partner = {pair.observed_exchange for pair in base.pairs if pair.gap is None and not pair.is_call}
+    number_of = {pair.observed_exchange: pair.exchange for pair in base.pairs if pair.gap is None and not pair.is_call}
     exchanges = {one.id: one for one in observed.exchanges()}
     able = [one for one in exchanges.values() if one.id in partner and isinstance(one.outcome, Response) and one.outcome.body is not None]
     uses = Counter(name for one in able for name in dict.fromkeys(_ids([one])))
