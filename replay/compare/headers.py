@@ -20,6 +20,7 @@ How each is compared depends on what a client does with it:
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -56,7 +57,7 @@ _FREE_MIN: Final = 8
 """A shorter opaque value may stand anywhere by chance, so it is no identity and must be equal."""
 _WAIT_SLACK_S: Final = 5.0
 _EPOCH_S: Final = 1_000_000_000
-_HEADERS_TOLD_MAX: Final = 50
+_TOLD_MAX: Final = 50
 
 type _Compare = Callable[[str, Sequence[str], Sequence[str], Scene], Iterator[Difference]]
 
@@ -238,7 +239,7 @@ def _only_charset(media: tuple[str, tuple[str, ...]]) -> bool:
 
 def _cookies(name: str, values: Sequence[str], others: Sequence[str], scene: Scene) -> Iterator[Difference]:
     one, two = _jar(values), _jar(others)
-    for cookie in sorted(one.keys() | two.keys())[:_HEADERS_TOLD_MAX]:
+    for cookie in sorted(one.keys() | two.keys())[:_TOLD_MAX]:
         left, right = one.get(cookie), two.get(cookie)
         if left is None or right is None:
             yield _difference(name, values, others, "cookie more" if left is None else "cookie missing", structural=True)
@@ -318,7 +319,7 @@ def _links(name: str, values: Sequence[str], others: Sequence[str], scene: Scene
     if not one or not two:
         yield from _texts(name, values, others, scene)
         return
-    for found in walk_pair(one, two, scene, _place(name)):
+    for found in islice(walk_pair(one, two, scene, _place(name)), _TOLD_MAX):
         yield _difference(name, values, others, f"{found.kind}: {found.transition}", found.quirk)
 
 

@@ -17,10 +17,9 @@ from replay.content.rewrite import Replace, rewrite, rewrite_target, rewrite_tex
 from replay.content.sequences import match_in_order
 from replay.content.sniffing import sniff
 from replay.content.sse import Event, event_ends, read_events
-from replay.content.values import EMBEDDED_DEPTH_MAX, Number, Value, dump, embedded, load
+from replay.content.values import Number, Value, dump, embedded, load
 
 __all__ = [
-    "EMBEDDED_DEPTH_MAX",
     "Alignment",
     "Content",
     "Event",
