@@ -10,8 +10,9 @@ control of this run, and by more than the run's noise floor against the control.
 the run and for the route, and from that comes how likely as many are by chance. Some route of a run is wrongly called late with
 a chance of at most 5 % (Holm), however many routes it has. Fewer pairs are not enough evidence; that is no pass.
 
-One answer alone opens only where it is over a second late and took five times as long as anything that the primary answered in this run: a
-hang. (Of one daemon, even with tails so heavy that durations have no variance, that happens in fewer than one run in fifty.)
+One answer alone opens only where it hung: it is over a second late, and either the candidate hung more often than the control by more than
+chance (a sign test, 5 %), or it took five times as long as anything that the primary answered in this run. (Of one daemon, even with
+tails so heavy that durations have no variance, the latter happens in fewer than one run in fifty.)
 
 Ratios are told by route with an interval of their median that holds for any distribution (see `chances`), and for all routes at once. The row
 `*` is the middle of the routes' own medians: the machine's shift between the two replays, and the candidate's own usual speed, which nothing can
@@ -22,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import exp, log
+from math import comb, exp, log
 from typing import Final
 
 from replay.compare.chances import admitted, chance_of_as_many, median_interval, middle, percentile
@@ -191,13 +192,23 @@ def _swapped(sample: Sample) -> Sample:
 
 
 def _hangs(samples: Sequence[Sample], floor: float) -> set[Sample]:
-    """Give the answers that are over a second late, and far beyond whatever the primary ever needed."""
-    most = FAR * max((_slower(sample) for sample in samples), default=0.0)
-    return {
-        sample
+    """Give the answers that are over a second late: all where it can't be chance that there are so many, else those far beyond all others."""
+    hung = {sample for sample in samples if _is_hang(sample, floor)}
+    # Of one daemon, the control hangs as often as the candidate does: each hang is either's with the same chance.
+    ours = sum(
+        _is_hang(replace(sample, observed_ms=sample.control_ms, control_ms=sample.observed_ms), floor)
         for sample in samples
-        if sample.observed_ms > most and sample.observed_ms - _slower(sample) > ALONE_MS_MIN and _over(sample, floor)
-    }
+        if sample.control_ms is not None
+    )
+    trials = len(hung) + ours
+    if sum(comb(trials, count) for count in range(len(hung), trials + 1)) <= FALSE_ALARMS_MAX * 2**trials:
+        return hung
+    most = FAR * max((_slower(sample) for sample in samples), default=0.0)
+    return {sample for sample in hung if sample.observed_ms > most}
+
+
+def _is_hang(sample: Sample, floor: float) -> bool:
+    return _over(sample, floor) and sample.observed_ms - _slower(sample) > ALONE_MS_MIN
 
 
 def _timings(

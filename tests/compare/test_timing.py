@@ -200,6 +200,16 @@ def test_a_hang_opens_alone() -> None:
     assert judge_timing([*rest, Sample(101, "POST /y", 20_000, 20_000, 20_000), hang]).late == ()
 
 
+def test_hangs_of_the_candidate_alone_open_together() -> None:
+    """Five answers that hang on five routes, and none of the control, are no chance; four against two may be."""
+    rest = [Sample(number, f"GET /{number % 9}", 900, 880, 910) for number in range(90)]
+    hung = [Sample(100 + 20 * number, f"GET /h{number}", 2, 4000, 1) for number in range(5)]
+    ours = [Sample(300 + 20 * number, f"GET /c{number}", 2, 1, 4000) for number in range(2)]
+
+    assert set(judge_timing([*rest, *hung]).late) == set(hung)
+    assert judge_timing([*rest, *hung[:4], *ours]).late == ()
+
+
 def test_the_interval_of_a_median_covers_it() -> None:
     """Of 400 draws with heavy tails at most a few miss; five values have no interval of 95 %."""
     draw = random.Random(5)  # noqa: S311  # test data
