@@ -45,6 +45,6 @@ def measure_noise(archives: Sequence[Archive], progress: Progress) -> NoiseModel
 
 def _survey(one: Archive, two: Archive, pairs: Sequence[Pair]) -> Survey:
     partners = partners_of(one, two)
-    compared = {pair.exchange for pair in pairs if pair.gap is None}
-    known = ((exchange, partners.exchanges[exchange.id]) for exchange in one.exchanges() if exchange.id in compared)
+    standing = {pair.exchange for pair in pairs if pair.gap is None and pair.exchange in partners.exchanges}
+    known = ((exchange, partners.exchanges[exchange.id]) for exchange in one.exchanges() if exchange.id in standing)
     return survey_of(((route_of(exchange.request).name, exchange, other) for exchange, other in known), partners.side.clock)

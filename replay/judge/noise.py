@@ -16,10 +16,14 @@ primary's own values stand there, and excuses a finding of the candidate only wh
 - *comes and goes*: an item of a list that the primary was seen to have and to lack there, numbers in it aside; where at least eight did, also
   one whose longer texts only begin like theirs;
 - *order varies*: of a list that the primary was seen to give in two orders;
+- *asked now more, now less often*: a call of a model, as often as the primary's own counts lay apart, two pairs of runs;
 - *there or not*, *another type*, *another thing*: what is structural, only as it was seen, and only if seen in two pairs of runs.
 
 Where a place was seen seldom (n below 8) or never to differ, what was measured at places like it (the same last two names, on other routes)
 counts as 8 chances of its own: they can excuse where that makes it likely enough (one in twenty), and the because says so.
+A place that differs in more than twice as many exchanges, and three, as in any of at least three pairs of the primary's runs excuses nothing:
+that is a drift, if a small one.
+
 So a fact never means "anything". What this exchange's own control says stays the strongest evidence. Where it agrees with the recording, nothing
 is excused but what differed in two pairs of runs, or a single value (no item, no flag) that differed in half of at least four pairs of
 exchanges. Where both differ, a number must not lie 8 times further off than they lie apart, unless the dispersion is well known (n of 3 in two
@@ -29,7 +33,7 @@ pairs of runs). Where control and candidate agree on another answer, it is the r
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from replay.compare.amounts import as_float
@@ -37,8 +41,8 @@ from replay.compare.blinding import role_of
 from replay.compare.surveying import Survey
 from replay.content import Number
 from replay.identity import TIME_KINDS
-from replay.judge.observations import AMOUNT, IN_THE_RUN, Observed, class_of, facts_of, pool, stable_facts, value_class
-from replay.judge.texts import decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, short_digest, thing_of, value_of
+from replay.judge.observations import AMOUNT, ASKED, IN_THE_RUN, Observed, asks_alike, class_of, facts_of, pool, stable_facts, value_class
+from replay.judge.texts import asked_of, decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, short_digest, thing_of, value_of
 from replay.model import DifferenceClass, Finding, NoiseFact, Pair, Witness
 
 _SLACK: Final = 1.0 + 1e-9
@@ -50,6 +54,7 @@ _ORDERS: Final = frozenset({"order", "rank"})
 _PRIOR: Final = 8
 """How many chances of its own the places like it count for."""
 _LIKELY: Final = 0.05
+_RUNS_KNOWN: Final = 3
 _RUNS_MIN: Final = 2
 """Pairs of runs in which something structural must have been seen."""
 _PAIRS_MIN: Final = 4
@@ -81,11 +86,38 @@ class NoiseModel:
     """Digests of the archives it was learned from."""
     time_spread_s: float = 0.0
     """How far from their place in the run nine of ten of the primary's own times lay."""
+    overrun: Mapping[Place, int] = field(default_factory=dict, compare=False)
+    """Places that differ in so many exchanges of the run being judged that what the primary does is no reason."""
     classes: Mapping[tuple[str, str], NoiseFact] = field(init=False, repr=False, compare=False)
     """Facts of places alike, pooled."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", pool(self.facts.values()))
+
+    def against(self, findings: Iterable[Finding]) -> "NoiseModel":
+        """
+        Give the model that judges a run with these *findings*: a place that differs far more often than it ever did excuses nothing.
+
+        That is in more than twice as many exchanges, and three, as in any pair of the primary's runs; asked of facts from three pairs or more.
+        """
+        subjects: dict[Place, set[str]] = {}
+        for finding in findings:
+            if not finding.derived_from and finding.witness is not Witness.INFIDELITY:
+                subjects.setdefault(_place(finding), set()).add(finding.subject.id)
+        over = {
+            place: len(found)
+            for place, found in subjects.items()
+            if (fact := self.facts.get(place)) is not None and fact.runs >= _RUNS_KNOWN and len(found) > 2 * fact.most + 3
+        }
+        return replace(self, overrun=over) if over else self
+
+    def objection(self, finding: Finding) -> str:
+        """Say in words that a place differs far more often than for the primary; empty where it does not."""
+        count = self.overrun.get(_place(finding))
+        fact = self.facts.get(_place(finding))
+        if count is None or fact is None or not fact.changed:
+            return ""
+        return f"; it differs in {count} exchanges here, in any pair of the primary's runs in at most {fact.most}"
 
     def excuse(self, finding: Finding) -> str | None:
         """Why *finding* is noise, in words; None where nothing measured says so."""
@@ -96,7 +128,9 @@ class NoiseModel:
         """Which learned relation *finding* holds; None where none does."""
         if finding.kind in _NEVER or finding.witness is Witness.INFIDELITY:
             return None
-        own = self.facts.get((finding.route or finding.check, finding.path, finding.kind))
+        own = self.facts.get(_place(finding))
+        if _place(finding) in self.overrun:
+            return None
         name = relation_of(finding, own) if own is not None else ""
         if own is not None and name:
             return Held(name, _because(name, finding, own, own))
@@ -127,6 +161,10 @@ class NoiseModel:
                 apart = math.inf if left.seconds is None or right.seconds is None else abs(left.seconds - right.seconds)
                 return "time within the measured dispersion" if apart <= self.time_spread_s else ""
         return ""
+
+
+def _place(finding: Finding) -> Place:
+    return finding.route or finding.check, finding.path, finding.kind
 
 
 def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str], surveys: Sequence[Survey] = ()) -> NoiseModel:
@@ -168,7 +206,7 @@ def _amount(
     if old is not None and old.low is not None and old.high is not None and old.ratio is not None:
         low, high, ratio = min(low, old.low), max(high, old.high), max(ratio, old.ratio)
     count = instances[spot]
-    return NoiseFact(*spot, AMOUNT, runs, runs, count, count, count, count, "number", low, high, high - low, ratio)
+    return NoiseFact(*spot, AMOUNT, runs, runs, count, count, count, count, count, "number", low, high, high - low, ratio)
 
 
 def relation_of(finding: Finding, fact: NoiseFact) -> str:
@@ -183,6 +221,10 @@ def relation_of(finding: Finding, fact: NoiseFact) -> str:
         return "order varies"
     if finding.kind in _ITEMS:
         return _item_holds(finding, fact)
+    if finding.kind in ASKED:
+        counts = asked_of(finding.primary), asked_of(finding.candidate)
+        near = _number_holds(as_float(counts[0]), counts[1], fact, _widening(fact, sure=sure))
+        return "asked now more, now less often" if near and asks_alike(finding, fact) else ""
     if value_class(finding) not in fact.values.split(","):
         return ""
     if finding.kind in {"missing-key", "extra-key"}:

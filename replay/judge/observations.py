@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from replay.compare.amounts import as_float
 from replay.content import Number
 from replay.judge.texts import (
+    asked_of,
     decimals_of,
     digest_of,
     family_of,
@@ -28,6 +30,8 @@ _NAME: Final = re.compile(r"\.([^.<>\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\")\]")
 IN_THE_RUN: Final = "elsewhere in the run"
 """How the transition of a moment of the run ends that is not where its exchanges put it."""
 _ITEMS: Final = frozenset({"missing-item", "extra-item"})
+ASKED: Final = frozenset({"asked-missing", "asked-extra"})
+"""Kinds of findings on how often the daemon asked something of another one."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,10 @@ class Observed:
         if finding.kind in _ITEMS:
             shown = finding.primary if finding.primary is not None else finding.candidate
             self.seen.update((thing_of(shown), family_of(shown)))
+            return
+        if finding.kind in ASKED:
+            self.seen.update(map(thing_of, _abouts(finding)))
+            self._measure(asked_of(finding.primary), asked_of(finding.candidate))
             return
         left, right = value_of(finding.primary), value_of(finding.candidate)
         if isinstance(left, Number) and isinstance(right, Number):
@@ -82,6 +90,7 @@ class Observed:
             runs_differing=len({run for run, _ in self.exchanges}),
             pairs=max(pairs, len(self.exchanges)),
             differing=len(self.exchanges),
+            most=max(Counter(run for run, _ in self.exchanges).values(), default=0),
             instances=max(instances, self.count),
             changed=self.count,
             values=",".join(sorted(self.values)),
@@ -93,6 +102,16 @@ class Observed:
             seen=tuple(sorted(self.seen)),
             parts=written(self.parts),
         )
+
+
+def _abouts(finding: Finding) -> list[str]:
+    """What a finding on calls is about: the sides that asked at all."""
+    return [shown for shown in (finding.primary, finding.candidate) if shown is not None and asked_of(shown).value]
+
+
+def asks_alike(finding: Finding, fact: NoiseFact) -> bool:
+    """Whether a finding is about something that the primary was seen to ask now more, now less often."""
+    return any(thing_of(shown) in fact.seen for shown in _abouts(finding))
 
 
 def value_class(finding: Finding) -> str:
@@ -142,7 +161,7 @@ def stable_facts(
         kinds.setdefault(class_of(fact.path), set()).add(fact.kind)
     kinds.pop("", None)
     return {
-        (route, path, kind): NoiseFact(route, path, kind, runs, 0, chances.get(route, 0), 0, there, 0)
+        (route, path, kind): NoiseFact(route, path, kind, runs, 0, chances.get(route, 0), 0, 0, there, 0)
         for (route, path), there in sorted(instances.items())
         for kind in sorted(kinds.get(class_of(path), ()))
         if (route, path, kind) not in facts
@@ -184,6 +203,7 @@ def _joined(one: NoiseFact, two: NoiseFact) -> NoiseFact:
         runs_differing=max(one.runs_differing, two.runs_differing),
         pairs=one.pairs + two.pairs,
         differing=one.differing + two.differing,
+        most=one.most + two.most,
         instances=one.instances + two.instances,
         changed=one.changed + two.changed,
         values=",".join(sorted({*one.values.split(","), *two.values.split(",")} - {""})),

@@ -64,6 +64,13 @@ def digest_of(shown: str | None) -> str:
     return short_digest(shown if whole_time else blind(value))
 
 
+def asked_of(shown: str | None) -> Number:
+    """Give how often something was asked, as findings on calls tell it."""
+    value = value_of(shown)
+    asked = value.get("asked") if isinstance(value, dict) else None
+    return asked if isinstance(asked, Number) else Number("0")
+
+
 def thing_of(shown: str | None) -> str:
     """Give a short digest of a list's item: all that it says, without ids, times and amounts. A number in it may be any."""
     return short_digest(dump(_outline(value_of(shown), "", words=0)))

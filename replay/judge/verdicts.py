@@ -36,6 +36,7 @@ def judge(findings: Iterable[Finding], rules: RuleSet, noise: NoiseModel, today:
     usage = Usage(rules, today)
     divergences = []
     findings = tuple(findings)
+    noise = noise.against(findings)
     hanging = {place for finding in findings for place in [_hangs_on(finding)] if place is not None}
     open_places = {
         (finding.subject.id, finding.path)
@@ -82,7 +83,7 @@ def _decide(finding: Finding, rule: Rule | None, noise: NoiseModel) -> tuple[Ver
     if excuse is not None:
         return Verdict.NOISE, excuse
     taken_back = f"; rule {rule.id} keeps it open: {rule.reason}" if rule is not None else "; no rule"
-    return Verdict.OPEN, _WITNESS[finding.witness] + taken_back
+    return Verdict.OPEN, _WITNESS[finding.witness] + noise.objection(finding) + taken_back
 
 
 _WITNESS = {
