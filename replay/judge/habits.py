@@ -25,31 +25,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.compare.blinding import measured
+from replay.judge.quirks import QUIRKS
 from replay.judge.sights import Sight, similar_words
 from replay.judge.things import counts, family, steps, words
 from replay.model import DifferenceClass
 
-HABITS: Final = frozenset(
-    {
-        "q-boolean-as-number",
-        "q-content-type",
-        "q-html-fallback",
-        "q-id-format",
-        "q-key-case",
-        "q-null-added",
-        "q-null-left-out",
-        "q-number-as-text",
-        "q-number-format",
-        "q-secret-in-clear",
-        "q-time-format",
-        "q-white-space",
-        "q-hangs",
-    }
-)
-"""Quirks of a writer: whatever thing or route shows them, they are one habit."""
+HABITS: Final = frozenset(QUIRKS) - {"q-json-as-text", "q-letter-case", "q-null"}
+"""Quirks of a writer: whatever thing or route shows them, they are one habit. The others say what a difference looks like, and not why."""
 
 _EMPTY: Final = frozenset({'""', "[]", "{}", '"[]"', '"{}"'})
 _HTML: Final = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?>")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _PRESENCE: Final = frozenset({"missing-key", "extra-key"})
 _ITEMS: Final = frozenset({"missing-item", "extra-item"})
 _FIELDS: Final = frozenset({"value", "type", "format"})
@@ -288,7 +274,9 @@ def _of_words(place: Sight, _: Context) -> Kin | None:
         return None
     if place.failed or "error" in parts:
         return Kin("error-words")
-    return Kin("message-words") if " " in (_text(place.cluster.primary) or "") else None
+    one, two = (_text(value) or "" for value in (place.cluster.primary, place.cluster.candidate))
+    # The same words with other numbers tell of another state, and not in another way.
+    return Kin("message-words") if " " in one and _NUMBER.sub("0", one) != _NUMBER.sub("0", two) else None
 
 
 # --- shape ---

@@ -55,8 +55,9 @@ def _envelope(kin: Kin, places: Sequence[Sight]) -> str:
 
 
 def _state(kin: Kin, places: Sequence[Sight]) -> str:
-    items = tally(place.thing.field for place in places if place.cluster.kind in {"missing-item", "extra-item"})
-    fields = tally(place.thing.field for place in places if place.cluster.kind not in {"missing-item", "extra-item", "status"})
+    listing = {"missing-item", "extra-item", "stream-events"}
+    items = tally(place.thing.field or place.cluster.path for place in places if place.cluster.kind in listing)
+    fields = tally(place.thing.field or place.cluster.path for place in places if place.cluster.kind not in {*listing, "status"})
     gone = any(place.cluster.kind == "status" for place in places)
     parts = [
         f"other items in {listed(map(_quoted, items), 4)}" if items else "",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import replay
 from replay.judge import QUIRKS, quirk_words
+from replay.judge.habits import HABITS
+from replay.judge.quirks import usual_of
 
 _NAME = re.compile(r"\"(q-[a-z][a-z-]*)\"")
 
@@ -15,6 +17,13 @@ def test_every_known_cause_has_words() -> None:
     files = [file for room in ("compare", "checks", "judge") for file in (root / room).rglob("*.py") if file.name != "quirks.py"]
     found = {name for file in files for name in _NAME.findall(file.read_text("utf-8"))}
     assert found == set(QUIRKS)
+
+
+def test_every_kind_of_cause_says_what_is_usual() -> None:
+    """Each kind of cause that has a title has a usual mending, but for what no table can know."""
+    kinds = set(re.findall(r'Kin\("([a-z-]+)"', (Path(replay.__file__).parent / "judge" / "habits.py").read_text("utf-8")))
+    assert {kind for kind in kinds if not usual_of(kind)} == {"habit", "check", "no-response"}
+    assert all(usual_of(name) for name in QUIRKS if name in HABITS)
 
 
 def test_other_causes_have_none() -> None:
