@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.content import Content, Event, Number, dump, embedded, load, parse, read_events, strings, walk
+from replay.content import Content, Event, Number, dump, embedded, event_ends, load, parse, read_events, strings, walk
 from replay.content.values import NotJsonError
 
 JSON = b"application/json"
@@ -134,3 +134,36 @@ def test_not_json_says_where() -> None:
     """The error names the place."""
     with pytest.raises(NotJsonError, match="char 1"):
         load("{,}")
+
+
+def test_doubled_keys_give_both_readings() -> None:
+    """A body with a doubled key holds what a client that keeps the first value sees, too."""
+    content = parse(b'{"a":1,"a":2}', JSON)
+
+    assert (content.value, content.as_first) == ({"a": Number("2")}, {"a": Number("1")})
+    assert parse(b'{"a":1}', JSON).as_first is None
+
+
+def test_thousands_of_broken_lines_are_some_notes() -> None:
+    """Of a stream of broken lines a few are told, and the rest counted."""
+    assert len(parse(b"{broken\n" * 500, b"application/x-ndjson").notes) == 21
+
+
+@given(st.lists(st.sampled_from(["data: a", "data", "event: x", ": c", "", "id: 1", "ev"]), max_size=12), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_each_event_has_its_end(lines: list[str], end: str) -> None:
+    """There is one end for each event, and what comes before it holds just the events so far."""
+    body = end.join(lines).encode()
+    events, _ = read_events(body.decode())
+    ends = event_ends(body)
+
+    assert len(ends) == len(events)
+    for number, stop in enumerate(ends, 1):
+        assert len([event for event in read_events(body[:stop].decode())[0] if event.data or event.name]) >= number
+
+
+def test_later_events_of_a_huge_stream_stay_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a bound events are not read as JSON."""
+    monkeypatch.setattr("replay.content.sse.READ_EVENTS_MAX", 1)
+    events, _ = read_events("data: 1\n\ndata: 2\n\n")
+
+    assert [event.json for event in events] == [True, False]
