@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
@@ -16,21 +15,13 @@ from replay.compare import Modes, changed, compare_archives
 from replay.jobs.measuring import measure_noise
 from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
-from replay.model import Gap, GapReason, Pair, RuleError, UsageError, Verdict
+from replay.judge.completeness import incompleteness
+from replay.model import Gap, Pair, RuleError, UsageError, Verdict, Witness
 from replay.model.judgement import DifferenceClass
 from replay.runs import Party, Run, check_place
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
-
-INFIDELITY_SHARE_MAX: Final = 0.05
-"""More of the replay's own infidelity than this share of a domain's planned exchanges, and the run proves nothing."""
-_BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
-"""Gaps that make a run incomplete: something that should have been compared was not."""
-GAP_SHARE_MAX: Final = 0.25
-"""More gaps that nobody asked for than this share of what was to be compared, and the run proves nothing."""
-_ASKED_FOR: Final = frozenset({GapReason.UNSAFE, GapReason.POLL, GapReason.LOOPBACK, GapReason.OUT_OF_SCOPE})
-"""Gaps that follow from how the replay was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +124,7 @@ def compare_run(
         canaries=planted,
         broken=tuple(name for name, archive in _replays(observed, controls) if archive.facts.get("complete") is False),
     )
-    return _concluded(run)
+    return _concluded(run, basis)
 
 
 def _secret_forms(archive: Archive) -> object:
@@ -167,7 +158,8 @@ def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
             rules_expired=judgement.rules_expired,
             rule_uses=judgement.rule_uses,
             noise_digest=basis.noise_digest,
-        )
+        ),
+        basis,
     )
 
 
@@ -218,10 +210,10 @@ def exit_code(run: Run) -> int:
     return {"pass": 0, "fail": 1}.get(run.verdict, 2)
 
 
-def _concluded(run: Run) -> Run:
+def _concluded(run: Run, basis: Basis) -> Run:
     run = replace(run, pairs=_worst(run), clusters=cluster(run.divergences, run.pairs))
     run = replace(run, causes=explain(run.clusters, run.divergences, run.answers))
-    verdict, because = _verdict(run)
+    verdict, because = _verdict(run, basis)
     return replace(run, verdict=verdict, because=because)
 
 
@@ -238,8 +230,8 @@ def _worst(run: Run) -> Sequence[Pair]:
     return changed(run.pairs, lambda pair: replace(pair, worst=worst.get(str(pair.exchange))))
 
 
-def _verdict(run: Run) -> tuple[str, str]:
-    incomplete = _incomplete(run)
+def _verdict(run: Run, basis: Basis) -> tuple[str, str]:
+    incomplete = _incomplete(run, basis)
     if incomplete:
         return "incomplete", incomplete
     opened = [item for item in run.causes if item.verdict is Verdict.OPEN]
@@ -257,24 +249,18 @@ def _causes(count: int, what: str) -> str:
     return f"{count:,} {what} cause{'s' * (count != 1)}"
 
 
-def _incomplete(run: Run) -> str:
+def _incomplete(run: Run, basis: Basis) -> str:
     if run.broken:
         return f"not replayed to the end: {' and '.join(run.broken)}"
-    if run.compared == 0:
-        return "nothing was compared"
-    broken = {reason: count for reason, count in run.gaps.items() if reason in _BROKEN}
-    if broken:
-        return "not compared: " + ", ".join(f"{count} {reason}" for reason, count in sorted(broken.items()))
-    unasked = sum(count for reason, count in run.gaps.items() if reason not in _ASKED_FOR)
-    wanted = run.compared + unasked
-    if unasked > max(1.0, GAP_SHARE_MAX * wanted):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(run.gaps.items()) if reason not in _ASKED_FOR)
-        return f"too many gaps: {unasked} of {wanted} exchanges were not compared ({reasons})"
-    for domain in sorted({pair.domain for pair in run.pairs}):
-        members = [pair for pair in run.pairs if pair.domain == domain and pair.gap != GapReason.OUT_OF_SCOPE]
-        unfaithful = sum(pair.gap == GapReason.INFIDELITY for pair in members)
-        if unfaithful > max(1.0, INFIDELITY_SHARE_MAX * len(members)):
-            return f"the replay was not faithful enough in {domain}: {unfaithful} of {len(members)} exchanges"
+    found = incompleteness(
+        run.pairs,
+        run.findings,
+        lambda finding: basis.noise.excuse(replace(finding, witness=Witness.ALL_DIFFER)) is not None,
+        controlled=run.control is not None,
+        not_compared=run.not_compared,
+    )
+    if found:
+        return found
     if run.canaries.missed:
         return f"{len(run.canaries.missed)} canaries were not found, so the run is void: {run.canaries.missed[0]}"
     if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.causes):
