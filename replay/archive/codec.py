@@ -135,17 +135,19 @@ def decode_one(raw: bytes, resolve: Resolve, number: int = FORMAT) -> Entry:
         raise _none_of(number, 0, error) from error
 
 
-def raw_entries(raw: bytes, reference_to: Callable[[bytes], object]) -> Iterator[Any]:
+def raw_entries(raw: bytes, reference_to: Callable[[bytes], object]) -> list[Any]:
     """
-    Unpack the entries of a block of the present format as they come, unchecked; what a reference becomes is made by *reference_to*.
+    Unpack the entries of a block of the present format, unchecked; what a reference becomes is made by *reference_to*.
 
     Raises whatever msgpack raises, and `Mismatch`, where the bytes are none: the caller's to tell.
     """
     unpacking = {name: value for name, value in _UNPACKING.items() if name != "object_pairs_hook"}
     unpacker = msgpack.Unpacker(ext_hook=_extension(reference_to), max_buffer_size=max(1, len(raw)), **unpacking)
     unpacker.feed(raw)
-    while unpacker.tell() < len(raw):
-        yield unpacker.unpack()
+    entries = list(unpacker)
+    if unpacker.tell() != len(raw):
+        raise Mismatch("the block is cut within an entry")
+    return entries
 
 
 def checked(value: Any) -> Entry:

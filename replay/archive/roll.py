@@ -50,6 +50,7 @@ _HEAD: Final = re.compile(
 _TYPE: Final = re.compile(rb"(?:[\x80-\x8f]|\xde..)\xa4type[\xa0-\xbf]([a-z]{1,31})", re.DOTALL)
 _BESIDE: Final = frozenset({b"gap", b"binding"})
 _LANE: Final = b"\xa4lane\xa6daemon"
+_USUAL_LANE: Final = _LANE + b"\xaaredactions\x90"
 _DOUBLE: Final = struct.Struct(">d")
 
 
@@ -90,40 +91,40 @@ class Slip:
 
 
 class _Blocks:
-    """Block numbers by exchange number: packed where numbers are dense, beside where they are not."""
+    """Block numbers, and times, by exchange number: packed where numbers are dense, beside where they are not."""
 
     def __init__(self) -> None:
-        self.packed = array("I")
+        self.packed = array("I", [0])
+        """One more than the block's number; 0: there is none."""
+        self.times = array("d", [0.0])
         self.odd: dict[int, int] = {}
-        self.count = 0
 
     def find(self, number: int) -> int:
         """Give one more than the block's number; 0: there is none."""
         return self.packed[number] if 0 <= number < len(self.packed) else self.odd.get(number, 0)
 
-    def put(self, number: int, block: int) -> bool:
+    def put(self, number: int, block: int, at: float) -> bool:
         """Take one; False where there is one already."""
+        if number == len(self.packed):
+            self.packed.append(block + 1)
+            self.times.append(at)
+            return number not in self.odd
         if self.find(number):
             return False
-        self.count += 1
-        if 0 <= number < _AHEAD * self.count + _ROOM:
+        if 0 <= number < _AHEAD * len(self.packed) + _ROOM:
             missing = number + 1 - len(self.packed)
             if missing > 0:
-                self.packed.frombytes(bytes(4 * (max(1, missing))))
-            self.packed[number] = block + 1
+                self.packed.frombytes(bytes(4 * missing))
+                self.times.frombytes(bytes(8 * missing))
+            self.packed[number], self.times[number] = block + 1, at
         else:
             self.odd[number] = block + 1
         return True
 
     def numbers(self) -> Iterator[int]:
         """Give all numbers, rising."""
-        below = sorted(number for number in self.odd if number < len(self.packed))
-        yield from (
-            sorted((*below, *(number for number, block in enumerate(self.packed) if block)))
-            if below
-            else (number for number, block in enumerate(self.packed) if block)
-        )
-        yield from sorted(number for number in self.odd if number >= len(self.packed))
+        packed = (number for number, block in enumerate(self.packed) if block)
+        return iter(sorted((*packed, *self.odd))) if self.odd else packed
 
 
 class _Unpacked:
@@ -145,8 +146,7 @@ class Roll:
         self.archive = archive
         self._opened = _Blocks()
         self._ended = _Blocks()
-        self._times = array("d")
-        """When each began and ended, by its number, while that is asked for."""
+        self._count = 0
         self._chunks: dict[int, list[int]] = {}
         self._answered: dict[int, int] = {}
         self._starts: list[int] = []
@@ -192,6 +192,7 @@ class Roll:
         self._shed = {gap.exchange for gap in gaps if gap.exchange is not None and gap.reason is GapReason.SHED}
         torn = self._torn(unwritten)
         self._lacking = unwritten | torn.keys()
+        self._count = sum(1 for _ in self.numbers())
         self.gaps = (*gaps, *(torn_gap(number, event) for number, event in sorted(torn.items())), *self._unsaid(gaps))
 
     def _note(self, raw: bytes, number: int, block: Block, written: int, segment: "Segment") -> Iterator[Record]:
@@ -199,15 +200,24 @@ class Roll:
         if ends[-1] != len(raw) or len(ends) - 1 != block.records:
             place = f"{self.archive.path / segment.file}: the block at byte {block.offset}"
             raise ArchiveError(f"{place}: {len(ends) - 1} whole records where {block.records} were written")
+        head, at_once = _HEAD.match, written == FORMAT
         for begin, end in pairwise(ends):
-            found = _HEAD.match(raw, begin, end) if written == FORMAT else None
+            found = head(raw, begin, end) if at_once else None
             if found is not None:
-                what, exchange, stamp = found.groups()
-                if what == b"opened" and raw.find(_LANE, found.end(), end) < 0:
-                    self.beside.add(_int(exchange))
-                self._take(what, _int(exchange), number, 0.0 if stamp is None else _DOUBLE.unpack(stamp)[0])
+                what, packed, stamp = found.groups()
+                exchange = packed[0] if len(packed) == 1 else int.from_bytes(packed[1:], "big")
+                if what == b"opened":
+                    if not raw.endswith(_USUAL_LANE, begin, end) and raw.find(_LANE, found.end(), end) < 0:
+                        self.beside.add(exchange)
+                    if not self._opened.put(exchange, number, _time(stamp)):
+                        raise self._twice(exchange, "opened")
+                elif what == b"exchange":
+                    if not self._ended.put(exchange, number, _time(stamp)):
+                        raise self._twice(exchange, "ended")
+                else:
+                    self._take_part(what, exchange, number)
                 continue
-            kind = _TYPE.match(raw, begin, end) if written == FORMAT else None
+            kind = _TYPE.match(raw, begin, end) if at_once else None
             if kind is not None and kind[1] not in _BESIDE and kind[1] not in _PARTS:
                 continue
             record = self._whole(raw[begin:end], block, written, segment)
@@ -215,38 +225,28 @@ class Roll:
                 case Opened():
                     if record.lane != "daemon":
                         self.beside.add(record.exchange)
-                    self._take(b"opened", record.exchange, number, record.at)
+                    if not self._opened.put(record.exchange, number, record.at):
+                        raise self._twice(record.exchange, "opened")
                 case Ended():
-                    self._take(b"exchange", record.exchange, number, record.at)
+                    if not self._ended.put(record.exchange, number, record.at):
+                        raise self._twice(record.exchange, "ended")
                 case Chunks():
-                    self._take(b"chunks", record.exchange, number, 0.0)
+                    self._take_part(b"chunks", record.exchange, number)
                 case Answered():
-                    self._take(b"answered", record.exchange, number, record.at)
+                    self._take_part(b"answered", record.exchange, number)
                 case _:
                     yield record
 
-    def _take(self, what: bytes, exchange: int, block: int, at: float) -> None:
-        if what == b"opened":
-            if not self._opened.put(exchange, block):
-                raise ArchiveError(f"{self.archive.path}: {opened_twice(exchange, 'opened')}")
-            self._time(exchange, 0, at)
-        elif what == b"exchange":
-            if not self._ended.put(exchange, block):
-                raise ArchiveError(f"{self.archive.path}: {opened_twice(exchange, 'ended')}")
-            self._time(exchange, 1, at)
-        elif what == b"chunks":
-            blocks = self._chunks.setdefault(exchange, [])
-            if not blocks or blocks[-1] != block:
-                blocks.append(block)
-        else:
+    def _take_part(self, what: bytes, exchange: int, block: int) -> None:
+        if what == b"answered":
             self._answered[exchange] = block
+            return
+        blocks = self._chunks.setdefault(exchange, [])
+        if not blocks or blocks[-1] != block:
+            blocks.append(block)
 
-    def _time(self, exchange: int, end: int, at: float) -> None:
-        room = 2 * max(len(self._opened.packed), len(self._ended.packed))
-        if 0 <= exchange < room // 2:
-            if len(self._times) < room:
-                self._times.frombytes(bytes(8 * (room - len(self._times))))
-            self._times[2 * exchange + end] = at
+    def _twice(self, exchange: int, what: str) -> ArchiveError:
+        return ArchiveError(f"{self.archive.path}: {opened_twice(exchange, what)}")
 
     def _torn(self, unwritten: set[int]) -> dict[int, int]:
         """Which exchanges may lack a part that stood in a damaged block, and the event of their beginning."""
@@ -300,22 +300,25 @@ class Roll:
 
     def __len__(self) -> int:
         """How many are there, whole."""
-        return sum(1 for _ in self.numbers())
+        return self._count
 
     def numbers(self) -> Iterator[int]:
         """Give the numbers of those that are there, whole, rising."""
-        return (number for number in self._both() if number not in self._lacking)
+        if self._lacking:
+            return (number for number in self._both() if number not in self._lacking)
+        return self._both()
 
     def times(self, number: int) -> tuple[float, float]:
         """Give when an exchange that is there began and ended, wall clock. Raises as `slip()` does."""
-        if number >= 0 and 2 * number + 1 < len(self._times) and self._times[2 * number] and self._times[2 * number + 1]:
-            return self._times[2 * number], self._times[2 * number + 1]
+        began, ended = self._opened.times, self._ended.times
+        if 0 <= number < len(began) and number < len(ended) and began[number] and ended[number]:
+            return began[number], ended[number]
         exchange = self.exchange(number)
         return exchange.started_at, exchange.ended_at
 
     def forget_times(self) -> None:
-        """Let go what `times` gives without reading: it is half of what is kept of each exchange, and is mostly asked for once."""
-        self._times = array("d")
+        """Let go what `times` gives without reading: it is most of what is kept of each exchange, and is mostly asked for once."""
+        self._opened.times, self._ended.times = array("d"), array("d")
 
     def slip(self, number: int) -> Slip:
         """
@@ -368,7 +371,9 @@ class Roll:
     # --- blocks ---
 
     def _both(self) -> Iterator[int]:
-        return (number for number in self._opened.numbers() if self._ended.find(number))
+        if self._opened.odd or self._ended.odd:
+            return (number for number in self._opened.numbers() if self._ended.find(number))
+        return (number for number, (one, two) in enumerate(zip(self._opened.packed, self._ended.packed, strict=False)) if one and two)
 
     def _list(self, at: int) -> tuple[Block, ...]:
         found = self._lists.get(at)
@@ -459,6 +464,10 @@ class Roll:
 
 
 _PARTS: Final = frozenset({b"opened", b"exchange", b"chunks", b"answered"})
+
+
+def _time(stamp: bytes | None) -> float:
+    return 0.0 if stamp is None else float(_DOUBLE.unpack(stamp)[0])
 
 
 def _int(packed: bytes) -> int:

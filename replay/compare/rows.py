@@ -7,16 +7,18 @@ is gone.
 """
 
 import json
+import marshal
 import os
 import tempfile
 import types
 import typing
 import weakref
 from array import array
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -28,10 +30,15 @@ _MARK_EVERY: Final = 256
 _SAME: Final = frozenset({str, int, float, bool})
 
 
+type _Cut = Callable[[bytes], tuple[Iterable[Any], bytes]]
+"""Takes what was read apart: the whole rows in it, and what stands behind them."""
+
+
 class Rows[Kind](Sequence[Kind]):
     """A sequence of values that lie in a file. Equal to any sequence of the same values."""
 
-    def __init__(self, file: int, marks: "array[int]", count: int, build: Callable[[Any], Kind]) -> None:
+    def __init__(self, file: int, marks: "array[int]", count: int, build: Callable[[Any], Kind], cut: "_Cut") -> None:
+        self._cut = cut
         self._file = file
         self._marks = marks
         self._count = count
@@ -40,7 +47,7 @@ class Rows[Kind](Sequence[Kind]):
     def changed(self, change: Callable[[Kind], Kind]) -> "Rows[Kind]":
         """Give the same values, each changed as it is read."""
         build = self._build
-        rows = Rows(self._file, self._marks, self._count, lambda row: change(build(row)))
+        rows = Rows(self._file, self._marks, self._count, lambda row: change(build(row)), self._cut)
         rows._keeps = self  # the file lives as long as one of them
         return rows
 
@@ -77,13 +84,12 @@ class Rows[Kind](Sequence[Kind]):
         rest = b""
         while data := os.pread(self._file, _STEP_BYTES, at):
             at += len(data)
-            lines = (rest + data).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
+            rows, rest = self._cut(rest + data)
+            for row in rows:
                 if over:
                     over -= 1
                 else:
-                    yield self._build(json.loads(line))
+                    yield self._build(row)
 
     _keeps: "Rows[Kind] | None" = None
 
@@ -118,7 +124,8 @@ class RowWriter[Kind]:
         if self._file < 0:
             self._values.append(value)
             return
-        line = json.dumps(self._pack(value), ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+        packed = marshal.dumps(self._pack(value))
+        line = len(packed).to_bytes(4, "big") + packed
         if not (self.count - 1) % _MARK_EVERY:
             self._marks.append(self._written + self._open_bytes)
         self._open.append(line)
@@ -131,7 +138,7 @@ class RowWriter[Kind]:
         if self._file < 0:
             return tuple(self._values)
         self._flush()
-        rows = Rows(self._file, self._marks, self.count, _builder(typing.cast("Hashable", self._kind)))
+        rows = Rows(self._file, self._marks, self.count, _builder(typing.cast("Hashable", self._kind)), _cut_packed)
         weakref.finalize(rows, os.close, self._file)
         return rows
 
@@ -175,7 +182,7 @@ def rows_of[Kind](path: Path, build: Callable[[Any], Kind]) -> Rows[Kind]:
     except BaseException:
         os.close(file)
         raise
-    rows = Rows(file, marks, count, build)
+    rows = Rows(file, marks, count, build, _cut_lines)
     weakref.finalize(rows, os.close, file)
     return rows
 
@@ -183,6 +190,23 @@ def rows_of[Kind](path: Path, build: Callable[[Any], Kind]) -> Rows[Kind]:
 def changed[Kind](values: Sequence[Kind], change: Callable[[Kind], Kind]) -> Sequence[Kind]:
     """Give a sequence with each value changed: at once, or of `Rows` as they are read."""
     return values.changed(change) if isinstance(values, Rows) else tuple(map(change, values))
+
+
+def _cut_lines(data: bytes) -> tuple[Iterable[Any], bytes]:
+    lines = data.split(b"\n")
+    rest = lines.pop()
+    return map(json.loads, lines), rest
+
+
+def _cut_packed(data: bytes) -> tuple[Iterable[Any], bytes]:
+    rows, at = [], 0
+    while at + 4 <= len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            break
+        rows.append(marshal.loads(data[at + 4 : end]))  # noqa: S302  # our own bytes, in a file that nobody else can open
+        at = end
+    return rows, data[at:]
 
 
 def _unwritten(folder: Path, error: OSError) -> UsageError:
@@ -198,15 +222,27 @@ def _packer(kind: Any) -> Callable[[Any], Any]:
         names = tuple(item.name for item in fields(kind))
         nested = {name: _packer(hints[name]) for name in names if not _is_same(hints[name])}
         if not nested:
-            return lambda value: [getattr(value, name) for name in names]
-        packers = tuple((name, nested.get(name)) for name in names)
-        return lambda value: [getattr(value, name) if pack is None else pack(getattr(value, name)) for name, pack in packers]
+            return attrgetter(*names)
+        take = attrgetter(*names)
+        packers = tuple((at, nested[name]) for at, name in enumerate(names) if name in nested)
+
+        def pack(value: Any) -> list[Any]:
+            row = list(take(value))
+            for at, inner in packers:
+                row[at] = inner(row[at])
+            return row
+
+        return pack
     if typing.get_origin(kind) is tuple:
         parts = typing.get_args(kind)
         if parts[-1] is Ellipsis:
             each = _packer(parts[0])
             return lambda value: [each(item) for item in value]
-    return lambda value: value if value is None or not is_dataclass(value) else _packer(typing.cast("Hashable", type(value)))(value)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda value: value.value
+    return lambda value: (
+        value.value if isinstance(value, Enum) else value if not is_dataclass(value) else _packer(typing.cast("Hashable", type(value)))(value)
+    )
 
 
 @cache
@@ -220,7 +256,8 @@ def _builder(kind: Any) -> Callable[[Any], Any]:
         hints = typing.get_type_hints(kind)
         builders = tuple((at, _builder(hints[item.name])) for at, item in enumerate(fields(kind)) if not _is_same(hints[item.name]))
 
-        def build(row: list[Any]) -> Any:
+        def build(packed: Sequence[Any]) -> Any:
+            row = list(packed)
             for at, make in builders:
                 row[at] = make(row[at])
             return kind(*row)
