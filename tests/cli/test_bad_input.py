@@ -130,6 +130,8 @@ def test_salvage_reads_what_is_whole_and_says_so(archive: Any, signet_parity: An
         (("gate", "{new}"), "there is no ledger"),
         (("status", "{taken}"), "does not hold together"),
         (("rules", "list", "{new}"), "can't be read"),
+        (("rules", "try", "{new}", "--run", "{good}"), "can't be read"),
+        (("strength", "{good}", "{new}"), "new"),
         (("nightly", "{new}"), "can't be read"),
         (("noise", "{good}", "--out", "{new}"), "at least two archives"),
         (("demo", "--folder", "{good}"), "is not empty"),
@@ -140,7 +142,6 @@ def test_salvage_reads_what_is_whole_and_says_so(archive: Any, signet_parity: An
         (("record", "--upstream", "http://127.0.0.1:1", "--listen", "99999"), "is no port"),
         (("check",), "not built yet"),
         (("runtime",), "not built yet"),
-        (("rules", "try"), "not built yet"),
     ],
 )
 def test_wrong_words_are_refused(words: tuple[str, ...], says: str, tmp_path: Path, archive: Any, signet_parity: Any) -> None:
