@@ -91,10 +91,15 @@ def _compare(one: dict[str, list[str]], two: dict[str, list[str]], word: str, sc
         values, others = one.get(name), two.get(name)
         if values is None or others is None:
             yield _alone(name, values, others, word)
-        elif values != others or scene.side.bindings.observed_for(values[0]) is not None:
+        elif values != others or _is_renamed(values[0], scene):
             place = f"{word}:{name}"
             for found in _way_of(name)(name, values, others, scene):
                 yield replace(found, path=place, at=place) if found.path.startswith("header") else found
+
+
+def _is_renamed(value: str, scene: Scene) -> bool:
+    """Whether a value is the recorded run's own, which has another name over there: then equal is wrong."""
+    return any(scene.side.bindings.observed_for(word) not in {None, word} for word in (value, _bare(value)))
 
 
 def _way_of(name: str) -> _Compare:
@@ -152,7 +157,7 @@ def _opaque(name: str, values: Sequence[str], others: Sequence[str], scene: Scen
 
 def _identities(name: str, one: str, two: str, scene: Scene, what: str) -> Iterator[Difference]:
     """Compare two values that their daemons chose: ids by their relation, anything else as a name of its own."""
-    left, right = one.removeprefix("W/").strip('"'), two.removeprefix("W/").strip('"')
+    left, right = _bare(one), _bare(two)
     if classify(left) is not None or classify(right) is not None or min(len(left), len(right)) < _FREE_MIN:
         yield from _texts(name, [one], [two], scene)
         return
@@ -174,6 +179,10 @@ def _identities(name: str, one: str, two: str, scene: Scene, what: str) -> Itera
         scene.tolerate("renamed id", place)
     else:
         scene.tolerate("renamed id, not verified", place)
+
+
+def _bare(value: str) -> str:
+    return value.removeprefix("W/").strip('"')
 
 
 # --- sets and directives ---

@@ -47,7 +47,7 @@ def compare_pages(recorded: str, observed: str, scene: Scene) -> Iterator[Differ
 
 
 def _without_hashes(page: str) -> str:
-    return _HASHED.sub("<hash>", page)
+    return _HASHED.sub("[hash]", page)
 
 
 def _rest(page: str, told: Value) -> str:
