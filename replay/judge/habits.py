@@ -20,7 +20,7 @@ A cause of the kinds 5 and 7 belongs to a thing (see `things`), and gathers it o
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,11 +39,11 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _PRESENCE: Final = frozenset({"missing-key", "extra-key"})
 _ITEMS: Final = frozenset({"missing-item", "extra-item"})
 _FIELDS: Final = frozenset({"value", "type", "format"})
-_MESSAGES: Final = frozenset({"message", "error", "detail", "details", "reason", "msg", "warning"})
-_HEADERS: Final = {
-    "file": frozenset({"accept-ranges", "last-modified", "etag", "cache-control", "content-disposition", "expires"}),
-    "cors": frozenset({"vary"}),
-}
+_MESSAGES: Final = frozenset(
+    {"message", "error", "detail", "details", "reason", "msg", "warning", "description", "summary", "guidelines", "hint"}
+)
+_MESSAGE_CHARACTERS: Final = 300
+"""A longer text is content, whatever it is called."""
 _REPORTS: Final = frozenset({"analytics", "telemetry", "logs", "metrics", "usage"})
 """Words of routes on which a daemon tells of its own work and load."""
 _RESHAPED_SHARE: Final = 0.5
@@ -68,8 +68,8 @@ class Context:
     """(what was asked, holder): objects that are another object altogether."""
     defaults: frozenset[tuple[str, str, str]]
     """(field, primary, candidate): pairs of values that stand in several families."""
-    settings: Mapping[tuple[str, str, str], str]
-    """The same for pairs that are constant at one route, with its family."""
+    settings: frozenset[tuple[str, str, str]]
+    """The same for pairs that are constant at a route."""
     constants: frozenset[str]
     """Ids of the clusters that show one pair of values in each exchange of their route."""
     ending: frozenset[str]
@@ -80,7 +80,7 @@ def survey(places: Sequence[Sight]) -> Context:
     """Look at all places together."""
     presence: dict[tuple[str, str], list[Sight]] = defaultdict(list)
     pairs: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    settings: dict[tuple[str, str, str], str] = {}
+    settings = set()
     constants = set()
     for place in places:
         if place.cluster.kind in _PRESENCE and place.finding.quirk not in HABITS and not _by_data(place):
@@ -90,12 +90,11 @@ def survey(places: Sequence[Sight]) -> Context:
         pairs[place.thing.field, *pair].add(place.thing.home)
         if place.cluster.count == place.cluster.compared >= _CONSTANT and not _writes(place):
             constants.add(place.cluster.id)
-            key, own = (place.thing.field, *pair), family(place.cluster.route)
-            settings[key] = min(own, settings.get(key, own))
+            settings.add((place.thing.field, *pair))
     return Context(
         reshaped=frozenset(key for key, group in presence.items() if _reshaped(group)),
         defaults=frozenset(key for key, found in pairs.items() if len(found) > 1 and not _plain(key[1:])),
-        settings=settings,
+        settings=frozenset(settings),
         constants=frozenset(constants),
         ending=frozenset(place.cluster.route or "" for place in places if place.cluster.kind == "stream-end"),
     )
@@ -103,7 +102,7 @@ def survey(places: Sequence[Sight]) -> Context:
 
 def kin_of(place: Sight, context: Context) -> Kin:
     """Say what defines the cause of a place."""
-    for recognise in (_of_state, _of_habit, _of_wire, _of_rpc, _of_words, _of_shape, _of_default):
+    for recognise in (_of_state, _of_tool_list, _of_habit, _of_wire, _of_rpc, _of_words, _of_shape, _of_default):
         kin = recognise(place, context)
         if kin is not None:
             return kin
@@ -117,6 +116,10 @@ def _of_state(place: Sight, _: Context) -> Kin | None:
     """What no exchange shows: tables, files, secrets, what was asked of a model."""
     if place.cluster.check == "http":
         return None
+    if place.cluster.check == "provider":
+        if not place.cluster.kind.startswith("asked"):
+            return Kin("asked", ("words",))
+        return Kin("asked", ("never" if place.finding.transition == "never" else "otherwise",))
     return Kin("check", (place.cluster.check, place.finding.quirk or place.cluster.kind, place.cluster.path))
 
 
@@ -169,10 +172,9 @@ def _of_wire(place: Sight, context: Context) -> Kin | None:
         case "header":
             if place.primary.status != place.candidate.status:
                 return _of_status(place)
-            name = cluster.path.removeprefix("header:")
-            return Kin("header", (next((group for group, names in _HEADERS.items() if name in names), "other"),))
+            return Kin("header")
         case "content-type":
-            return Kin("header", ("other",))
+            return Kin("header")
         case "stream-end":
             return Kin("stream-end", (place.finding.transition,))
         case "stream-events" if cluster.route in context.ending:
@@ -233,14 +235,17 @@ def _statuses(place: Sight) -> tuple[int, int]:
 # --- RPC ---
 
 
+def _of_tool_list(place: Sight, _: Context) -> Kin | None:
+    """The list of tools, by what differs in it."""
+    names = [step.name for step in steps(place.cluster.path) if step.kind == "key"]
+    return Kin("tools", (_of_tools(place, names),)) if place.tool == "tools/list" and "tools" in names else None
+
+
 def _of_rpc(place: Sight, _: Context) -> Kin | None:
-    """Tool lists by what differs in them; calls of tools that are not there by the words of the refusal."""
-    taken = steps(place.cluster.path)
-    names = [step.name for step in taken if step.kind == "key"]
+    """Calls of tools that are not there or fail, and what is said around the calls."""
+    names = [step.name for step in steps(place.cluster.path) if step.kind == "key"]
     if not place.tool:
         return None
-    if place.tool == "tools/list" and "tools" in names:
-        return Kin("tools", (_of_tools(place, names),))
     if names[:1] == ["error"]:
         return Kin("error-words")
     if place.tool == "initialize":
@@ -275,8 +280,9 @@ def _of_words(place: Sight, _: Context) -> Kin | None:
     if place.failed or "error" in parts:
         return Kin("error-words")
     one, two = (_text(value) or "" for value in (place.cluster.primary, place.cluster.candidate))
-    # The same words with other numbers tell of another state, and not in another way.
-    return Kin("message-words") if " " in one and _NUMBER.sub("0", one) != _NUMBER.sub("0", two) else None
+    if _NUMBER.sub("0", one) == _NUMBER.sub("0", two):
+        return Kin("state", (place.thing.home,))  # the same words with other numbers tell of another state, and not in another way
+    return Kin("message-words") if " " in one and len(one) <= _MESSAGE_CHARACTERS else None
 
 
 # --- shape ---
@@ -335,9 +341,9 @@ def _of_default(place: Sight, context: Context) -> Kin | None:
     if place.cluster.kind != "value" or pair is None:
         return None
     if place.cluster.id in context.constants:
-        return Kin("settings", (family(place.cluster.route),))
+        return Kin("settings")
     if (place.thing.field, *pair) in context.settings and not _plain(pair):
-        return Kin("settings", (context.settings[place.thing.field, *pair],))
+        return Kin("settings")
     if (place.thing.field, *pair) in context.defaults:
         return Kin("default", (place.thing.field,))
     return None

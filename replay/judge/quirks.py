@@ -80,6 +80,7 @@ _USUAL: Final = MappingProxyType(
         "q-word-case": "an enum or a name written by hand in another case; rename it to the primary's word",
         "q-wrapped": "a field takes one value or a list of them, and is written back as a list; write it as it came",
         "answer": "the handler builds another object; build the primary's",
+        "asked": "a worker that is missing or decides otherwise, or another prompt; compare the worker that asks",
         "default": "a default that the two sources do not share; take the primary's",
         "deed": "the handler was written anew and decides otherwise; compare both handlers for this request",
         "envelope": "the answer around the thing itself is built by hand in each handler; build the primary's",

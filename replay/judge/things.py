@@ -24,6 +24,10 @@ _NOT_THINGS: Final = frozenset({"stat", "analytics", "diagnostics", "metric", "s
 """Words that look like a plural and name no collection."""
 CALL: Final = "CALL"
 """The method of a tool's name that is written as a route: `CALL /memory/store`."""
+_ANYTHING: Final = frozenset(
+    {"config", "event", "file", "group", "job", "link", "message", "model", "provider", "run", "source", "table", "task", "version"}
+)
+"""Words that name one thing in their own family, and may mean anything elsewhere."""
 _PREFIXES: Final = frozenset({"api", "v1", "v2"})
 _COUNTING: Final = frozenset({"count", "total", "num"})
 
@@ -71,7 +75,7 @@ def steps(path: str) -> tuple[Step, ...]:
             found.append(Step("data", data))
         else:
             # Programs name their fields in camel or snake case: a key with a hyphen comes from outside.
-            found.append(Step("data" if "-" in key else "key", key))
+            found.append(Step("data" if "-" in key or key == "*" else "key", key))
     return tuple(found)
 
 
@@ -155,6 +159,8 @@ def _counted(field: str, own: str) -> str:
 def _named(key: str, own: str) -> str:
     parts = words(key)
     last = singular(parts[-1]) if parts else ""
+    if last in _ANYTHING and _homes().get(last) != own:
+        return ""
     return _qualified(last, own) if last in _things() else ""
 
 
@@ -166,10 +172,12 @@ def _qualified(noun: str, own: str) -> str:
 
 
 def _shows_one(route: str | None) -> bool:
-    """Whether a route answers with one thing of a collection: the one that it names, or the one that it makes."""
+    """Whether a route answers with one thing of a collection: the one that it names, makes, or does something with."""
     method, _, template = (route or "").partition(" ")
     last = template.rpartition("/")[2]
-    return last.startswith(":") if method in {"GET", "PATCH", "PUT"} else method == "POST" and singular(last) in _collections()
+    if method in {"GET", "PATCH", "PUT"}:
+        return last.startswith(":")
+    return method == "POST" and (singular(last) in _collections() or "/:" in template)
 
 
 def _literals(route: str | None) -> list[str]:

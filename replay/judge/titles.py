@@ -75,8 +75,13 @@ def _metrics(_: Kin, places: Sequence[Sight]) -> str:
     return f"tells other numbers and entries of its own work: {_fields(places)}"
 
 
-def _settings(kin: Kin, places: Sequence[Sight]) -> str:
-    return f"has other settings, as {kin.key[0]} shows in each answer: {_changes(places)}"
+def _settings(_: Kin, places: Sequence[Sight]) -> str:
+    return f"has other settings, which show in each answer: {_changes(places)}"
+
+
+def _asked(kin: Kin, places: Sequence[Sight]) -> str:
+    asked = tally((place.cluster.route or "").removeprefix("provider ") for place in places)
+    return f"{_ASKING[kin.key[0]]}: {listed(asked)}"
 
 
 def _default(kin: Kin, places: Sequence[Sight]) -> str:
@@ -111,13 +116,14 @@ def _with_fields(sentence: str) -> Callable[[Kin, Sequence[Sight]], str]:
 _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingProxyType(
     {
         "answer": _answer,
+        "asked": _asked,
         "check": _check,
         "deed": _deed,
         "default": _default,
         "envelope": _envelope,
         "error-words": _with_fields("tells errors in other words or keys"),
         "habit": _habit,
-        "header": lambda kin, places: f"sends other headers ({kin.key[0]}): {listed(tally(place.cluster.path for place in places))}",
+        "header": lambda _, places: f"sends other headers: {listed(tally(place.cluster.path.removeprefix('header:') for place in places))}",
         "late": lambda kin, _: f"is slower on {kin.key[0]} routes",
         "lenient": _with_statuses("accepts what the primary refuses as no good input"),
         "lenient-protocol": _with_statuses("accepts requests that the primary's HTTP server refuses"),
@@ -136,6 +142,13 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
         "stream-end": _with_statuses("ends streams that the primary leaves open, and drops what came later"),
         "tool-fails": lambda _, places: f"tool calls fail or answer in other words: {_said(places)}",
         "tools": lambda kin, places: f"{_TOOLS[kin.key[0]]}: {_keys(places) if kin.key[0] == 'parameters' else _fields(places)}",
+    }
+)
+_ASKING: Final = MappingProxyType(
+    {
+        "never": "never asks its model what the primary asks",
+        "otherwise": "asks its model more or less often, or what the primary does not ask",
+        "words": "asks its model in other words or with other options",
     }
 )
 _TOOLS: Final = MappingProxyType(
@@ -171,6 +184,8 @@ def _said(places: Sequence[Sight]) -> str:
 
 
 def _reach(places: Sequence[Sight]) -> str:
+    if all(place.cluster.check == "provider" for place in places):
+        return "what the daemon asked its model"
     routes = sorted({route for place in places for route in place.cluster.routes or (place.cluster.check,)})
     return listed(routes, _ROUTES_MAX)
 
