@@ -9,7 +9,7 @@ A duration or a fact of the process (memory, load, open files) is never the same
 - a duration more than 10 times *and* a second away from the other, or 500 times where the larger is not tiny: a unit that became another one
   (ms to s, to µs) is found from 20 ms on;
 - a duration beyond all that its run has lasted, where the recorded one was within;
-- a fact of the process 500 times away.
+- a fact of the process 500 times away, or bytes that are no whole pages where the recorded ones are.
 
 In two runs of one daemon durations of 20 ms and more lie within 8 times of each other (3,158 pairs measured), so the limits leave room for a
 daemon of another speed. What lies between them is let pass and counted, and a learned noise fact tells how far it lies for the primary itself.
@@ -32,6 +32,7 @@ _TINY_S: Final = 0.02
 _GRAIN_S: Final = 0.001
 _TINY_AMOUNT: Final = 16.0
 """So many files, sockets, percent or megabytes come and go."""
+_PAGE_BYTES: Final = 4096
 _SLACK_S: Final = 60.0
 
 
@@ -52,6 +53,8 @@ def out_of_proportion(key: str, one: Number, two: Number, scene: Scene) -> str:
         return "" if first == second else "measured → negative" if second < 0 else "negative → measured"
     low, high = min(first, second), max(first, second)
     if is_process_fact(key):
+        if first >= _PAGE_BYTES and first % _PAGE_BYTES == 0 and second % _PAGE_BYTES:
+            return "whole pages → odd bytes"
         near = high <= _UNIT_PROPORTION * low or high <= _TINY_AMOUNT or (key == "pid" and second > 0)
         return "" if near else _away(second)
     role, other = classify_number(key, one), classify_number(key, two)
