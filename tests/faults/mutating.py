@@ -88,6 +88,7 @@ class Tally:
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TWICE = 2
+_DIGITS_MIN = 4
 _CHANGES_IDS = re.compile("^id|item|list|answer|cut|event|stream|dropped|null|object|emptied")
 """Faults that may change which id is taken for which."""
 _STEPS = 2
@@ -248,9 +249,9 @@ def _plain(path: str) -> str:
 
 
 def _words(made: Mutant) -> tuple[str, ...]:
-    """Give the values of a fault that another exchange may name."""
-    texts = re.findall(r"[\w:.-]{8,}", f"{made.before} {made.after}")
-    return tuple(texts)
+    """Give the ids and times of a fault, which another exchange may name; no words, which any may have."""
+    texts = re.findall(r"[\w:.-]{10,}", f"{made.before} {made.after}")
+    return tuple(text for text in texts if sum(sign.isdigit() for sign in text) >= _DIGITS_MIN)
 
 
 def _names(one: Divergence, words: Iterable[str]) -> bool:
