@@ -15,6 +15,7 @@ _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
 _SEMANTIC: Final = DifferenceClass.SEMANTIC
 _TRANSPORT: Final = frozenset({b"date", b"content-length", b"connection", b"keep-alive", b"transfer-encoding", b"server", b"content-type"})
 _BLANK: Final = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
+_SHOWN_MAX: Final = 200
 _CODES: Final = (200, 201, 204, 400, 401, 403, 404, 409, 500, 503)
 
 
@@ -107,7 +108,8 @@ def _stale(answer: Response, content: Content, _dice: random.Random, earlier: Re
     """Give an earlier answer of the route again."""
     if earlier is None or content.kind == "empty" or earlier.body == answer.body or earlier.status != answer.status:
         return None
-    return Changed(replace(answer, body=earlier.body), "$")
+    before, after = ((body or b"")[:_SHOWN_MAX].decode("utf-8", "replace") for body in (answer.body, earlier.body))
+    return Changed(replace(answer, body=earlier.body), "$", before, after)
 
 
 def _events(answer: Response, content: Content) -> list[bytes] | None:
