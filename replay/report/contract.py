@@ -43,7 +43,7 @@ def contract(run: Run) -> dict[str, Any]:
         "clusters": [_cluster(cluster) for cluster in run.clusters],
         "cause_list": [_cause(cause) for cause in run.causes],
         "timing": {"floor_ms": run.timing_floor_ms, "counts": dict(run.timing)},
-        "timings": [_timing(timing) for timing in run.timings],
+        "timings": [timing_row(timing) for timing in run.timings],
         "relations": [asdict(relation) for relation in run.relations],
         "not_compared": dict(run.not_compared),
         "rules": {
@@ -105,7 +105,8 @@ def _cause(cause: Cause) -> dict[str, Any]:
     return values
 
 
-def _timing(timing: RouteTiming) -> dict[str, Any]:
+def timing_row(timing: RouteTiming) -> dict[str, Any]:
+    """Give one route's durations in milliseconds, with their ratio and what it shows."""
     values = asdict(timing)
     for name in ("recorded_ms", "observed_ms", "control_ms"):
         values[name] = None if values[name] is None else dict(zip(("p50", "p95", "p99"), values[name], strict=True))

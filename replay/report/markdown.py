@@ -35,8 +35,10 @@ def markdown(run: Run, against: Run | None = None) -> str:
 
 
 def _title(text: str, characters_max: int = 600) -> str:
-    """Give a sentence whose `names` are code spans; a backtick that is not of a plain name stays text."""
-    return re.sub(r"&#96;([\w.$-]+)&#96;", r"`\1`", plain(text, characters_max))
+    """Give a sentence in which what stands between backticks is a code span, and the rest text."""
+    parts = re.split(r"(`+)(.+?)\1(?!`)", text[:characters_max], flags=re.DOTALL)
+    shown = "".join(code(part.strip()) if place % 3 == 2 else plain(part) for place, part in enumerate(parts) if place % 3 != 1)
+    return shown if len(text) <= characters_max else f"{shown}…"
 
 
 def _domains(run: Run) -> list[str]:

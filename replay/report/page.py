@@ -15,7 +15,7 @@ import json
 from importlib import resources
 from typing import Any, Final
 
-from replay.report.bodies import Bodies, check_bodies
+from replay.report.bodies import Bodies, check_bodies, withhold
 from replay.report.page_data import island
 from replay.report.terminal import last_line
 from replay.report.text import moment, party_name, visible
@@ -28,7 +28,7 @@ def html(run: Run, bodies: Bodies = "diff") -> str:
     """
     Draw the page.
 
-    *bodies*: `none` (nothing of the traffic but routes), `diff` (the answers that represent a cause) or `full` (all).
+    *bodies*: `none` (nothing of the traffic but routes), `diff` (of the answers that represent a place what differs) or `full` (all).
 
     Raises:
         UsageError: *bodies* is another word.
@@ -38,6 +38,8 @@ def html(run: Run, bodies: Bodies = "diff") -> str:
     from markupsafe import Markup
 
     check_bodies(bodies)
+    if bodies == "none":
+        run = withhold(run)
     style, script = _asset("page.css"), _asset("page.js")
     policy = "; ".join(
         [

@@ -7,7 +7,7 @@ The page is drawn in the browser from one value, the *island*. Here it is laid o
 that could be long are cut with a count of the rest, and bodies come in only as far as the reader of the page may see them:
 
     none   no bodies, no headers, no leaf values, no ids, no queries: the page can be shown to anyone
-    diff   the answers of each cause's representative, each body up to BODY_CHARACTERS_MAX
+    diff   of the answers of each place's representative what differs, each body up to BODY_CHARACTERS_MAX
     full   all answers, whole
 """
 
@@ -18,9 +18,9 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from replay.evidence import domains
-from replay.model import Answer, Cluster, DifferenceClass, IdMapping, Pair, Verdict
+from replay.model import Answer, Cause, Cluster, DifferenceClass, IdMapping, Pair, Verdict
 from replay.report.bodies import Bodies, differing
-from replay.report.contract import domain_row
+from replay.report.contract import domain_row, timing_row
 from replay.report.terminal import last_line, seen, tells_place, title_of
 from replay.report.text import bound, lacking, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
@@ -49,10 +49,13 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
             for row in domains(run)
         ],
         "funnel": funnel(run),
+        "causes": [_cause(cause, places) for cause in run.causes],
         "clusters": [_cluster(run, cluster, bodies) for cluster in run.clusters],
         "exchanges": _exchanges(run, shown, bodies),
         "findings": _findings(run, shown, places),
         "routes": routes,
+        "timings": [timing_row(timing) for timing in run.timings],
+        "controlled": run.control is not None,
         "points": _points(run, {route: place for place, route in enumerate(routes)}),
         "streams": _streams(run, bodies),
         "gaps": _gaps(run, bodies),
@@ -65,7 +68,7 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
 
 
 def shown_exchanges(run: Run, bodies: Bodies) -> dict[int, None]:
-    """Say whose answers the page holds: none, those that represent a cause (most explaining first), or all."""
+    """Say whose answers the page holds: none, those that represent a place (most explaining first), or all."""
     if bodies == "none":
         return {}
     there = {answers.exchange: None for answers in run.answers}
@@ -84,14 +87,14 @@ def funnel(run: Run) -> list[dict[str, Any]]:
     """Count from recorded to open: each step with what left before it."""
     open_exchanges = sum(pair.worst is not None for pair in run.pairs)
     divergent = run.compared - run.identical
-    open_causes = sum(cluster.verdict is Verdict.OPEN for cluster in run.clusters)
+    open_causes = sum(cause.verdict is Verdict.OPEN for cause in run.causes)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
-    rest = len(run.clusters) - open_causes
+    rest = len(run.causes) - open_causes
     explained = (
         f"{divergent - open_exchanges:,} explained in full; {plural(rest, 'cause')} not open"
         if rest
         else "no cause is explained"
-        if run.clusters
+        if run.causes
         else "nothing to explain"
     )
     return [
@@ -132,6 +135,23 @@ def _party(party: Party) -> str:
 
 def _share(tally: Any) -> str:
     return share(tally.identical, tally.compared)
+
+
+def _cause(cause: Cause, places: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": cause.id,
+        "name": cause.name,
+        "title": cause.title,
+        "class": cause.difference.value,
+        "verdict": cause.verdict.value,
+        "clusters": [places[name] for name in cause.clusters if name in places],
+        "places": cause.places,
+        "count": cause.count,
+        "routes": list(cause.routes),
+        "domains": list(cause.domains),
+        "usual": cause.usual,
+        "derived": cause.derived,
+    }
 
 
 def _cluster(run: Run, cluster: Cluster, bodies: Bodies) -> dict[str, Any]:
@@ -240,16 +260,21 @@ def _findings(run: Run, shown: Collection[int], places: dict[str, int]) -> dict[
 
 
 def _points(run: Run, routes: dict[str, int]) -> list[list[Any]]:
+    """Give exchange, time of the control (of the primary where there is no control), of the candidate, whether late, route, as recorded."""
     late = {
         divergence.finding.subject.id
         for divergence in run.divergences
         if divergence.finding.difference is DifferenceClass.TIMING and divergence.verdict is Verdict.OPEN
     }
-    return [
-        [pair.exchange, round(pair.primary_ms, 3), round(pair.candidate_ms, 3), int(str(pair.exchange) in late), routes[pair.route]]
-        for pair in run.pairs
-        if pair.gap is None and pair.primary_ms is not None and pair.candidate_ms is not None
-    ]
+    points = []
+    for pair in run.pairs:
+        base = pair.control_ms if run.control is not None else pair.primary_ms
+        # How long a stream was open says how long its client listened.
+        if pair.gap is None and not pair.events and base is not None and pair.candidate_ms is not None:
+            recorded = pair.primary_ms or 0.0
+            is_late = int(str(pair.exchange) in late)
+            points.append([pair.exchange, round(base, 3), round(pair.candidate_ms, 3), is_late, routes[pair.route], round(recorded, 3)])
+    return points
 
 
 def _streams(run: Run, bodies: Bodies) -> dict[str, Any]:

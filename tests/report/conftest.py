@@ -12,6 +12,7 @@ from replay.judge import explain
 from replay.model import (
     DOMAINS,
     Answer,
+    Cause,
     Cluster,
     DifferenceClass,
     Divergence,
@@ -442,7 +443,7 @@ def make_sample() -> Run:
 
 
 def make_large() -> Run:
-    """Build a large one: 4,000 exchanges, 1,500 clusters."""
+    """Build a large one: 4,000 exchanges, 1,500 places, 300 causes."""
     pairs = build(exchanges={domain: (4000 if domain == "read" else 0) for domain in DOMAINS})
     verdicts = list(Verdict)[:4]
     classes = list(DifferenceClass)
@@ -475,7 +476,23 @@ def make_large() -> Run:
         )
         for number in range(1500)
     ]
-    return assemble(pairs, causes, answers)
+    clusters = [cluster for cluster, _ in causes]
+    told = [
+        Cause(
+            id=f"k-{number:06x}",
+            name=f"cause {number}",
+            title=f"cause number {number}",
+            difference=classes[number % 3],
+            verdict=verdicts[number % 4],
+            clusters=tuple(cluster.id for cluster in clusters[number * 5 : number * 5 + 5]),
+            places=5,
+            count=10,
+            routes=("GET /api/memories",),
+            domains=("read",),
+        )
+        for number in range(300)
+    ]
+    return replace(assemble(pairs, causes, answers), causes=tuple(told))
 
 
 @pytest.fixture(scope="session")

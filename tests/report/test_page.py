@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from replay.model import Divergence, UsageError
 from replay.report import html, last_line, page, page_data
+from replay.report.bodies import withhold
 from replay.report.page import escape_json
 from replay.report.page_data import island
 from replay.runs import Run
@@ -79,7 +80,7 @@ def test_the_page_is_one_file_without_handlers(sample: Run) -> None:
         ]
         names = {name for _, attributes in reader.elements for name in attributes}
         assert not {name for name in names if name.startswith("on") or name in {"style", "src", "href", "action"}}
-        assert json.loads(reader.texts[1]) == json.loads(json.dumps(island(sample, bodies)))
+        assert json.loads(reader.texts[1]) == json.loads(json.dumps(island(withhold(sample) if bodies == "none" else sample, bodies)))
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
@@ -108,11 +109,17 @@ def test_a_page_without_bodies_holds_nothing_of_the_traffic(sample: Run) -> None
 
 
 def test_a_page_of_differences_holds_the_representatives(sample: Run) -> None:
-    """With bodies `diff` the answers of each cause's representative are there, with `full` all."""
+    """With bodies `diff` the answers of each place's representative are there as far as they differ, with `full` all of all."""
     representatives = {cluster.subjects[0].id for cluster in sample.clusters if cluster.subjects[0].kind == "exchange"}
     there = {str(answers.exchange) for answers in sample.answers}
     assert set(island(sample, "diff")["exchanges"]) == representatives & there
     assert set(island(sample, "full")["exchanges"]) == there
+    exchange = sample.clusters[1].subjects[0].id
+    pruned, whole = (island(sample, bodies)["exchanges"][exchange]["candidate"]["body"] for bodies in ("diff", "full"))
+    assert "coffee" in whole
+    assert "coffee" not in pruned
+    assert '"score":0.79' in pruned
+    assert not island(sample, "diff")["exchanges"][exchange]["candidate"]["cut"]
 
 
 def test_bodies_do_not_make_the_page_endless(sample: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +140,7 @@ def test_other_words_for_bodies_are_refused(sample: Run) -> None:
 
 
 def test_a_large_page_is_made_fast(large: Run) -> None:
-    """A page of 4,000 exchanges and 1,500 causes is made in seconds and stays small enough to open."""
+    """A page of 4,000 exchanges, 1,500 places and 300 causes is made in seconds and stays small enough to open."""
     start = time.perf_counter()
     text = html(large)
     assert time.perf_counter() - start < 10
@@ -170,18 +177,19 @@ def _dump(chromium: str, folder: Path, text: str, fragment: str = "") -> tuple[s
 
 
 def test_the_page_draws_itself_and_nothing_hostile_runs(chromium: str, tmp_path: Path, sample: Run) -> None:
-    """In a real browser the script runs under its policy, every cause is drawn, and no byte of the traffic became an element."""
+    """In a real browser the script runs under its policy, every cause is drawn and opens, and no byte of the traffic became an element."""
     cluster = sample.clusters[1]
     document, console = _dump(chromium, tmp_path, html(sample, "full"), f"#open={cluster.id}")
     assert console == ""
-    assert f'data-drawn="{len(sample.clusters)}"' in document
+    assert f'data-drawn="{len(sample.causes)}"' in document
     assert "OWNED</title>" not in document
     assert "<title>FAIL" in document
     reader = _read(document)
     tags = [tag for tag, _ in reader.elements]
     assert tags.count("script") == 2
     assert "img" not in tags
-    assert tags.count("details") > len(sample.clusters)
+    assert tags.count("details") > len(sample.causes)
+    assert f'id="place-{cluster.id}"' in document
     assert not {name for _, attributes in reader.elements for name in attributes if name.startswith("on")}
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", re.sub(r"<(script|style)\b.*?</\1>", "", document, flags=re.DOTALL))
     assert last_line(sample) in document
@@ -221,21 +229,22 @@ def test_all_that_a_cause_explains_is_marked_as_its_own(chromium: str, tmp_path:
 
 def test_filters_come_from_the_address(chromium: str, tmp_path: Path, sample: Run) -> None:
     """A link with filters shows just those causes."""
-    document, console = _dump(chromium, tmp_path, html(sample), "#verdict=open&class=semantic&q=recall")
+    cause = next(cause for cause in sample.causes if "c-19bd02" in cause.clusters)
+    document, console = _dump(chromium, tmp_path, html(sample), "#verdict=open&class=structural&q=c-19bd02")
     assert console == ""
     shown = [
         attributes.get("id")
         for tag, attributes in _read(document).elements
         if tag == "details" and (attributes.get("class") or "").startswith("card")
     ]
-    assert shown == ["cause-c-19bd02"]
+    assert shown == [f"cause-{cause.id}"]
 
 
 def test_a_large_page_draws_as_far_as_it_is_looked_at(chromium: str, tmp_path: Path, large: Run) -> None:
-    """Of 1,500 causes only those in view are drawn, so that the page opens at once; one that the address names is drawn, too."""
+    """Of 300 causes only those in view are drawn, so that the page opens at once; one that the address names is drawn, too."""
     document, console = _dump(chromium, tmp_path, html(large))
     assert console == ""
-    assert 'data-drawn="1500"' in document
+    assert 'data-drawn="300"' in document
     drawn = sum((attributes.get("class") or "").startswith("card ") for tag, attributes in _read(document).elements if tag == "details")
     assert 40 <= drawn <= 200
 
@@ -256,6 +265,18 @@ def test_the_keyboard_moves_through_the_causes(chromium: str, tmp_path: Path, sa
     monkeypatch.setattr(page, "_asset", lambda name: asset(name) + (keys if name == "page.js" else ""))
     document, console = _dump(chromium, tmp_path, html(sample))
     assert console == ""
-    assert 'data-focused="cause-c-19bd02"' in document
+    assert f'data-focused="cause-{sample.causes[1].id}"' in document
     assert 'data-typing="search"' in document
-    assert 'data-address="#open=c-19bd02"' in document
+    assert f'data-address="#open={sample.causes[1].id}"' in document
+
+
+def test_times_and_ranks_are_drawn(chromium: str, tmp_path: Path, sample: Run) -> None:
+    """Each route has its percentiles with what they show, and a list in another order is a chart of where each item went."""
+    cluster = replace(sample.clusters[1], kind="rank", primary='["a","b","c"]', candidate='["1 (was 2): b","2 (was 1): a"]')
+    clusters = (sample.clusters[0], cluster, *sample.clusters[2:])
+    document, console = _dump(chromium, tmp_path, html(replace(sample, clusters=clusters)), f"#open={cluster.id}")
+    assert console == ""
+    classes = [attributes.get("class") or "" for _, attributes in _read(document).elements]
+    assert len([name for name in classes if name.startswith("timed mood-")]) == len(sample.timings)
+    assert len([name for name in classes if name == "percentiles"]) == len(sample.timings)
+    assert sorted(name for name in classes if name.startswith("way ")) == ["way falls", "way rises", "way stays"]

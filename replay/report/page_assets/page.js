@@ -74,21 +74,32 @@
     const hash = words.toString();
     history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
   }
-  const haystack = new WeakMap();
-  function textOf(cluster) {
-    if (!haystack.has(cluster)) {
-      const { id, cause, check, route, routes, domain, path, kind, primary, candidate, because, subjects } = cluster;
-      const words = [id, cause, check, route, ...routes, domain, path, kind, primary, candidate, because, ...subjects.map(([sort, key]) => (sort === "exchange" ? `#${key}` : key))];
-      haystack.set(cluster, words.join("\n").toLowerCase());
-    }
-    return haystack.get(cluster);
+  // A place belongs to the cause that lists it; what follows from a place belongs to that one's cause.
+  const placeOf = new Map(run.clusters.map((cluster) => [cluster.id, cluster]));
+  const causeOf = new Map(run.causes.flatMap((cause) => cause.clusters.map((place) => [run.clusters[place].id, cause])));
+  const children = new Map();
+  for (const cluster of run.clusters) if (cluster.derivedFrom) children.set(cluster.derivedFrom, [...(children.get(cluster.derivedFrom) ?? []), cluster]);
+  function ownerOf(id) {
+    const seenIds = new Set();
+    let here = id;
+    while (here && !causeOf.has(here) && !seenIds.has(here)) { seenIds.add(here); here = placeOf.get(here)?.derivedFrom; }
+    return causeOf.get(here) ?? run.causes.find((cause) => cause.id === id) ?? null;
   }
-  function matches(cluster, but) {
-    if (but !== "domain" && state.domain && !cluster.domains.includes(state.domain)) return false;
-    if (but !== "class" && state.class.size && !state.class.has(cluster.class)) return false;
-    if (but !== "verdict" && state.verdict.size && !state.verdict.has(cluster.verdict)) return false;
+  const haystack = new WeakMap();
+  function textOf(cause) {
+    if (!haystack.has(cause)) {
+      const of = (cluster) => [cluster.id, cluster.cause, cluster.check, cluster.route, ...cluster.routes, cluster.path, cluster.kind, cluster.primary, cluster.candidate, cluster.because, ...cluster.subjects.map(([sort, key]) => (sort === "exchange" ? `#${key}` : key))];
+      const words = [cause.id, cause.name, cause.title, cause.usual, ...cause.routes, ...cause.domains, ...cause.clusters.flatMap((place) => of(run.clusters[place]))];
+      haystack.set(cause, words.join("\n").toLowerCase());
+    }
+    return haystack.get(cause);
+  }
+  function matches(cause, but) {
+    if (but !== "domain" && state.domain && !cause.domains.includes(state.domain)) return false;
+    if (but !== "class" && state.class.size && !state.class.has(cause.class)) return false;
+    if (but !== "verdict" && state.verdict.size && !state.verdict.has(cause.verdict)) return false;
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-    return words.every((word) => (/^#\d+$/.test(word) ? textOf(cluster).split("\n").includes(word) : textOf(cluster).includes(word)));
+    return words.every((word) => (/^#\d+$/.test(word) ? textOf(cause).split("\n").includes(word) : textOf(cause).includes(word)));
   }
 
   // --- the nine domains ---
@@ -168,46 +179,45 @@
     return button;
   }
   const clear = el("button", { type: "button", class: "clear", on: { click: () => { Object.assign(state, { domain: "", q: "", open: "" }); state.class.clear(); state.verdict.clear(); apply(); } } }, "show all");
-  main.append(section("causes", "Causes", "Most explaining first. One cause is said once, however many exchanges it shows in.",
-    el("div", { class: "toolbar", hidden: run.clusters.length === 0 }, search, picker, el("div", { class: "group", role: "group", "aria-label": "class" }, CLASSES.map((word) => toggle("class", word))),
+  main.append(section("causes", "Causes", "Most explaining first. A cause is read once, however many places it shows in; it opens to its places, the smallest first.",
+    el("div", { class: "toolbar", hidden: run.causes.length === 0 }, search, picker, el("div", { class: "group", role: "group", "aria-label": "class" }, CLASSES.map((word) => toggle("class", word))),
       el("div", { class: "group", role: "group", "aria-label": "verdict" }, VERDICTS.map((word) => toggle("verdict", word))), clear,
       el("span", { class: "keys" }, el("kbd", {}, "j"), el("kbd", {}, "k"), " move ", el("kbd", {}, "enter"), " open ", el("kbd", {}, "/"), " search")),
     tally, list, tail));
 
   let byKey = false;
-  let visibleClusters = [];
+  let visibleCauses = [];
   let drawn = 0;
-  const children = new Map();
-  for (const cluster of run.clusters) if (cluster.derivedFrom) children.set(cluster.derivedFrom, [...(children.get(cluster.derivedFrom) ?? []), cluster]);
 
   function apply() {
-    visibleClusters = run.clusters.filter((cluster) => matches(cluster));
+    visibleCauses = run.causes.filter((cause) => matches(cause));
     if (search.value !== state.q) search.value = state.q;
     picker.value = state.domain;
     for (const { group, word, count, button } of toggles) {
-      const there = run.clusters.filter((cluster) => cluster[group] === word && matches(cluster, group)).length;
+      const there = run.causes.filter((cause) => cause[group] === word && matches(cause, group)).length;
       count.textContent = number(there);
       button.setAttribute("aria-pressed", String(state[group].has(word)));
       button.classList.toggle("empty", there === 0);
     }
     for (const button of strip.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.domain === state.domain));
-    const filtered = visibleClusters.length !== run.clusters.length;
+    const filtered = visibleCauses.length !== run.causes.length;
     clear.hidden = !(state.domain || state.q || state.class.size || state.verdict.size);
-    tally.textContent = run.clusters.length === 0 ? "No cause: nothing differs." : filtered ? `${number(visibleClusters.length)} of ${several(run.clusters.length, "cause")}` : several(run.clusters.length, "cause");
+    const places = visibleCauses.reduce((sum, cause) => sum + cause.clusters.length, 0);
+    tally.textContent = run.causes.length === 0 ? "No cause: nothing differs." : `${filtered ? `${number(visibleCauses.length)} of ` : ""}${several(run.causes.length, "cause")}, ${several(places, "place")}`;
     list.replaceChildren();
     drawn = 0;
-    const place = state.open ? visibleClusters.findIndex((cluster) => cluster.id === state.open) : -1;
-    draw(Math.max(PAGE, place + 5));
+    const owner = state.open ? ownerOf(state.open) : null;
+    draw(Math.max(PAGE, owner ? visibleCauses.indexOf(owner) + 5 : 0));
     writeAddress();
   }
   function draw(more) {
-    const end = Math.min(drawn + more, visibleClusters.length);
-    for (; drawn < end; drawn += 1) list.append(card(visibleClusters[drawn]));
-    const left = visibleClusters.length - drawn;
+    const end = Math.min(drawn + more, visibleCauses.length);
+    for (; drawn < end; drawn += 1) list.append(card(visibleCauses[drawn]));
+    const left = visibleCauses.length - drawn;
     tail.textContent = left > 0 ? `${several(left, "more cause")} below` : "";
   }
-  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting) && drawn < visibleClusters.length) draw(PAGE); }, { rootMargin: "600px" }).observe(tail);
-  addEventListener("beforeprint", () => draw(visibleClusters.length));
+  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting) && drawn < visibleCauses.length) draw(PAGE); }, { rootMargin: "600px" }).observe(tail);
+  addEventListener("beforeprint", () => draw(visibleCauses.length));
 
   const leaf = (text, side) => (run.bodies === "none" ? el("span", { class: "quiet" }, "left out") : text === null ? el("span", { class: "absent" }, "absent") : el("code", { class: `leaf ${side}` }, text));
   function split(left, right) {
@@ -231,26 +241,76 @@
     return fill(code, [text.slice(0, start), middle ? el("mark", {}, middle) : el("mark", { class: "caret", title: "something is missing here" }, "‸"), text.slice(text.length - end)]);
   }
 
-  function card(cluster) {
-    const node = el("details", { class: `card edge-${cluster.class} ${cluster.verdict === "open" ? "" : "settled"}`, id: `cause-${cluster.id}` });
+  // Names in a sentence stand between backticks.
+  const sentence = (text) => text.split(/(`+)(.+?)\1(?!`)/s).map((part, place) => (place % 3 === 2 ? el("code", {}, part.trim()) : place % 3 ? null : part));
+  const change = (cluster) => run.bodies === "none" ? null : el("span", { class: "card-change" }, marked(clip(cluster.primary, cluster.candidate), clip(cluster.candidate, cluster.primary)), el("span", { class: "arrow" }, "→"), marked(clip(cluster.candidate, cluster.primary), clip(cluster.primary, cluster.candidate)));
+  const whereOf = (cluster) => {
     const where = cluster.route ?? `${cluster.check}: ${cluster.path}`;
+    return [el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, cluster.path !== where && cluster.path !== cluster.kind && el("code", { class: "path" }, cluster.path), el("span", { class: "quiet" }, cluster.kind)];
+  };
+
+  function card(cause) {
+    const node = el("details", { class: `card edge-${cause.class} ${cause.verdict === "open" ? "" : "settled"}`, id: `cause-${cause.id}` });
+    const first = run.clusters[cause.clusters[0]];
     node.append(el("summary", {},
-      el("span", { class: "card-head" }, badge(cluster.class), stamp(cluster.verdict), el("span", { class: "domain-tag" }, cluster.domains.join(", ")), el("span", { class: "seen" }, cluster.seen), el("code", { class: "id" }, cluster.id)),
-      el("span", { class: "card-title" }, cluster.cause || `${cluster.kind} at ${cluster.path}`),
-      el("span", { class: "card-place" }, el("code", {}, where), cluster.routes.length > 1 ? ` and ${several(cluster.routes.length - 1, "more route")}` : null, !cluster.told && cluster.path !== where && el("code", { class: "path" }, cluster.path), !cluster.told && cluster.kind !== cluster.path && el("span", { class: "quiet" }, cluster.kind)),
-      run.bodies === "none" ? null : el("span", { class: "card-change" }, marked(clip(cluster.primary, cluster.candidate), clip(cluster.candidate, cluster.primary)), el("span", { class: "arrow" }, "→"), marked(clip(cluster.candidate, cluster.primary), clip(cluster.primary, cluster.candidate)))));
+      el("span", { class: "card-head" }, badge(cause.class), stamp(cause.verdict), el("span", { class: "domain-tag" }, cause.domains.join(", ")), el("span", { class: "seen" }, `seen ${number(cause.count)}`), el("code", { class: "id" }, cause.id)),
+      el("span", { class: "card-title" }, sentence(cause.title)),
+      el("span", { class: "card-reach" }, several(cause.places, "place"), cause.routes.length ? ` on ${several(cause.routes.length, "route")}` : null, cause.derived ? el("span", { class: "quiet" }, ` · ${number(cause.derived)} more ${cause.derived === 1 ? "follows" : "follow"} from it`) : null),
+      first && [el("span", { class: "card-place" }, whereOf(first)), change(first)]));
     node.addEventListener("toggle", () => {
-      if (node.open && node.childElementCount === 1) node.append(inside(cluster));
+      if (node.open && node.childElementCount === 1) node.append(places(cause));
       if (node.open) {
-        state.open = cluster.id;
+        if (ownerOf(state.open) !== cause) state.open = cause.id;
         // Opened from the keyboard at the lower edge, what was opened would stay out of sight.
         if (byKey && node.getBoundingClientRect().bottom > innerHeight) node.scrollIntoView({ block: "start" });
       }
-      else if (state.open === cluster.id) state.open = "";
+      else if (ownerOf(state.open) === cause) state.open = "";
       byKey = false;
       writeAddress();
     });
-    if (state.open === cluster.id) node.open = true;
+    if (state.open && ownerOf(state.open) === cause) node.open = true;
+    return node;
+  }
+
+  // --- inside a cause: its places, then what follows from them ---
+
+  function places(cause) {
+    const node = el("div", { class: "inside" });
+    if (cause.usual) node.append(el("p", { class: "usual" }, el("b", {}, "Usually: "), sentence(cause.usual)));
+    const own = cause.clusters.map((place) => run.clusters[place]);
+    const wanted = own.some((cluster) => cluster.id === state.open) || !own.length ? state.open : own[0].id;
+    const rows = el("div", { class: "places" });
+    let shownPlaces = 0;
+    const more = el("button", { type: "button", class: "unfold", on: { click: () => grow(200) } });
+    const grow = (count) => {
+      const end = Math.min(shownPlaces + count, own.length);
+      for (; shownPlaces < end; shownPlaces += 1) rows.append(place(own[shownPlaces], cause));
+      more.hidden = shownPlaces >= own.length;
+      more.textContent = `${several(own.length - shownPlaces, "more place")}`;
+    };
+    grow(Math.max(12, own.findIndex((cluster) => cluster.id === wanted) + 1));
+    node.append(rows, more);
+    const follows = own.flatMap((cluster) => children.get(cluster.id) ?? []);
+    if (follows.length) {
+      const seenIds = new Set(own.map((cluster) => cluster.id));
+      const tree = el("details", { class: "fold" }, el("summary", {}, `${several(follows.length, "place")} ${follows.length === 1 ? "follows" : "follow"} directly from it`));
+      tree.addEventListener("toggle", () => { if (tree.open && tree.childElementCount === 1) tree.append(el("div", { class: "places derived" }, follows.slice(0, 200).map((cluster) => place(cluster, cause, seenIds)), follows.length > 200 ? el("p", { class: "note" }, `and ${number(follows.length - 200)} more`) : null)); });
+      if (follows.some((cluster) => cluster.id === state.open)) tree.open = true;
+      node.append(tree);
+    }
+    rows.querySelector(`#place-${CSS.escape(wanted)}`)?.setAttribute("open", "");
+    return node;
+  }
+  function place(cluster, cause, seenIds = new Set()) {
+    const node = el("details", { class: `place ${cluster.verdict === "open" ? "" : "settled"}`, id: `place-${cluster.id}` }, el("summary", {},
+      el("span", { class: "card-head" }, cluster.class === cause.class ? null : badge(cluster.class), cluster.verdict === cause.verdict ? null : stamp(cluster.verdict), el("span", { class: "card-place" }, whereOf(cluster)), el("span", { class: "seen" }, cluster.seen), el("code", { class: "id" }, cluster.id)),
+      change(cluster)));
+    node.addEventListener("toggle", () => {
+      if (node.open && node.childElementCount === 1) node.append(inside(cluster));
+      if (node.open && cluster.id !== run.clusters[cause.clusters[0]]?.id) { state.open = cluster.id; writeAddress(); }
+      if (!node.open && state.open === cluster.id) { state.open = cause.id; writeAddress(); }
+    });
+    if (state.open === cluster.id && !seenIds.has(cluster.id)) node.open = true;
     return node;
   }
   function clip(text, other) {
@@ -260,16 +320,17 @@
     return `${start ? "…" : ""}${text.slice(start, start + 88)}${start + 88 < text.length ? "…" : ""}`;
   }
 
-  // --- inside a cause ---
+  // --- inside a place ---
 
   function inside(cluster) {
-    const node = el("div", { class: "inside" });
+    const node = el("div", { class: "inside-place" });
     const fact = (name, ...words) => [el("dt", {}, name), el("dd", {}, words)];
     node.append(el("dl", { class: "facts" },
       run.bodies === "none" ? null : [
         fact("primary", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.primary, cluster.candidate)),
         fact("candidate", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.candidate, cluster.primary)),
         cluster.control === null ? null : cluster.control === cluster.primary ? fact("control", el("span", { class: "quiet" }, "agrees with the recording")) : fact("control", el("code", { class: "path" }, cluster.at || cluster.path), " ", marked(cluster.control, cluster.candidate))],
+      cluster.told || !cluster.cause ? null : fact("change", cluster.cause),
       fact("because", cluster.because),
       cluster.derivedFrom && fact("derived from", jump(cluster.derivedFrom)),
       children.has(cluster.id) && fact("explains", el("ul", { class: "tree" }, branch(cluster, new Set([cluster.id])))),
@@ -291,14 +352,62 @@
       buttons.push(button);
       return button;
     });
+    if (cluster.kind === "rank" || cluster.kind === "order") node.append(bump(cluster) ?? "");
     node.append(el("p", { class: "subjects" }, el("span", { class: "quiet" }, "seen in "), subjects, cluster.more ? el("span", { class: "quiet" }, ` and ${number(cluster.more)} more`) : null), stage);
     if (buttons.length) buttons[0].click();
     else if (run.bodies === "none") stage.append(el("p", { class: "note" }, "This page was made without bodies."));
     return node;
   }
   function jump(id) {
-    return el("button", { type: "button", class: "link", on: { click: () => { Object.assign(state, { domain: "", q: "", open: id }); state.class.clear(); state.verdict.clear(); apply(); document.getElementById(`cause-${id}`)?.scrollIntoView({ block: "center" }); } } }, id);
+    return el("button", { type: "button", class: "link", title: `${placeOf.get(id)?.kind ?? ""} ${placeOf.get(id)?.path ?? ""}`, on: { click: () => {
+      Object.assign(state, { domain: "", q: "", open: id });
+      state.class.clear();
+      state.verdict.clear();
+      apply();
+      reveal(id);
+    } } }, id);
   }
+  function reveal(id) {
+    // What an opened cause holds is drawn when its toggle event comes.
+    setTimeout(() => (document.getElementById(`place-${id}`) ?? document.getElementById(`cause-${ownerOf(id)?.id}`))?.scrollIntoView({ block: "start", behavior: "instant" }), 0);
+  }
+
+  // --- ranks: where each item was, and where it went ---
+
+  function bump(cluster) {
+    const listed = (text) => { try { const value = JSON.parse(text); return Array.isArray(value) ? value.map((item) => (typeof item === "string" ? item : JSON.stringify(item))) : null; } catch { return null; } };
+    const left = listed(cluster.primary);
+    const right = listed(cluster.candidate);
+    if (!left?.length || !right?.length) return null;
+    let moves = right.map((text) => /^(\d+) \(was (\d+)\)/.exec(text)).filter(Boolean).map(([, now, was]) => [Number(was), Number(now)]);
+    if (moves.length) {
+      // Told are only those that moved; the others kept their rank.
+      const moved = new Set(moves.map(([was]) => was));
+      if (!right.at(-1).startsWith("…")) left.forEach((_, place) => { if (!moved.has(place + 1)) moves.push([place + 1, place + 1]); });
+    } else {
+      const free = right.map((text, place) => [text, place + 1]);
+      left.forEach((text, place) => {
+        const found = free.findIndex(([other]) => other === text);
+        if (found >= 0) moves.push([place + 1, free.splice(found, 1)[0][1]]);
+      });
+    }
+    moves = moves.filter(([was, now]) => was <= 30 && now <= 30).sort((one, two) => one[0] - two[0]);
+    if (!moves.length) return null;
+    const rows = Math.max(...moves.flat());
+    const W = 720;
+    const H = rows * 26 + 34;
+    const y = (rank) => 30 + (rank - 0.5) * 26;
+    const label = (text) => shown(text.length > 38 ? `${text.slice(0, 37)}…` : text);
+    const picture = svg("svg", { class: "bump", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `ranks of ${several(moves.length, "item")}, primary to the left, candidate to the right` },
+      svg("text", { x: 300, y: 16, "text-anchor": "end", class: "axis" }, "primary"), svg("text", { x: 470, y: 16, class: "axis" }, "candidate"));
+    for (const [was, now] of moves) {
+      const kind = was === now ? "stays" : was > now ? "rises" : "falls";
+      picture.append(svg("path", { class: `way ${kind}`, d: `M318 ${y(was)}C380 ${y(was)} 390 ${y(now)} 452 ${y(now)}` }), svg("circle", { class: `knot ${kind}`, r: 5, cx: 318, cy: y(was) }), svg("circle", { class: `knot ${kind}`, r: 5, cx: 452, cy: y(now) }),
+        svg("text", { x: 304, y: y(was) + 4, "text-anchor": "end" }, `${label(left[was - 1] ?? "")}  ${was}`), svg("text", { x: 466, y: y(now) + 4 }, `${now}${was === now ? "" : `  ${was > now ? "↑" : "↓"}${Math.abs(was - now)}`}`));
+    }
+    return el("figure", { class: "ranks" }, picture);
+  }
+
   function branch(cluster, seenIds) {
     return (children.get(cluster.id) ?? []).filter((child) => !seenIds.has(child.id)).map((child) => el("li", {}, jump(child.id), " ", child.cause, el("span", { class: "quiet" }, ` ${child.seen}`),
       children.has(child.id) ? el("ul", {}, branch(child, new Set([...seenIds, child.id]))) : null));
@@ -346,7 +455,7 @@
         side.cut ? el("p", { class: "quiet" }, "The body is cut here.") : null]);
     const node = el("div", {}, el("div", { class: "sides" }, own(a, b, left), own(b, a, right)));
     const texts = [a?.body ?? "", b?.body ?? ""];
-    if (texts[0] || texts[1]) node.append(el("p", { class: "marks" }, el("span", { class: "mark-own" }, "this cause"), el("span", { class: "mark-found" }, "another cause"), el("span", { class: "drift" }, "tolerated")), table(texts, [a?.type ?? "", b?.type ?? ""], view, [left, right]));
+    if (texts[0] || texts[1]) node.append(el("p", { class: "marks" }, el("span", { class: "mark-own" }, "this place"), el("span", { class: "mark-found" }, "another place that differs"), el("span", { class: "drift" }, "tolerated"), run.bodies === "diff" ? el("span", {}, el("code", {}, "…"), " the same on all sides, left out") : null), table(texts, [a?.type ?? "", b?.type ?? ""], view, [left, right]));
     return node;
   }
 
@@ -618,7 +727,7 @@
     const at = (ms) => (Math.log10(Math.max(ms, 10 ** low)) - low) / (high - low);
     const x = (ms) => L + at(ms) * (W - L - R);
     const y = (ms) => H - B - at(ms) * (H - B - T);
-    const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "scatter", role: "img", "aria-label": "latency of the candidate against the primary, both axes logarithmic" });
+    const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "scatter", role: "img", "aria-label": `latency of the candidate against ${run.controlled ? "the control" : "the primary"}, both axes logarithmic` });
     for (let power = low; power <= high; power += 1) {
       const ms = 10 ** power;
       const label = ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
@@ -641,8 +750,8 @@
     picture.append(svg("path", { class: "dots", d: dots(run.points.filter((point) => !point[3])) }), svg("path", { class: "dots late", d: dots(run.points.filter((point) => point[3])) }));
     const ring = svg("circle", { class: "ring", r: 7, cx: -20, cy: -20 });
     picture.append(ring);
-    if (!narrow) picture.append(svg("text", { x: W - R, y: H - 6, "text-anchor": "end", class: "axis" }, "primary →"), svg("text", { x: 14, y: T + 4, class: "axis", "text-anchor": "end", transform: `rotate(-90 14 ${T + 4})` }, "candidate →"));
-    const idle = `${several(run.points.length, "exchange")}, primary across, candidate up; above the lines the candidate is over a limit`;
+    if (!narrow) picture.append(svg("text", { x: W - R, y: H - 6, "text-anchor": "end", class: "axis" }, run.controlled ? "control →" : "primary →"), svg("text", { x: 14, y: T + 4, class: "axis", "text-anchor": "end", transform: `rotate(-90 14 ${T + 4})` }, "candidate →"));
+    const idle = `${several(run.points.length, "exchange")}, ${run.controlled ? "control (the primary in this run)" : "primary"} across, candidate up; above the lines the candidate is over a limit`;
     const caption = el("p", { class: "caption", role: "status" }, idle);
     const nearest = (event) => {
       const box = picture.getBoundingClientRect();
@@ -655,11 +764,51 @@
       const point = nearest(event);
       ring.setAttribute("cx", point ? x(point[1]) : -20);
       ring.setAttribute("cy", point ? y(point[2]) : -20);
-      caption.textContent = point ? shown(`#${point[0]} ${run.routes[point[4]]} · primary ${time(point[1])} · candidate ${time(point[2])}`) : idle;
+      caption.textContent = point ? shown(`#${point[0]} ${run.routes[point[4]]} · ${run.controlled ? "control" : "primary"} ${time(point[1])} · candidate ${time(point[2])}${run.controlled ? ` · recorded ${time(point[5])}` : ""}`) : idle;
     });
     picture.addEventListener("click", (event) => { const point = nearest(event); if (point) { state.q = `#${point[0]}`; apply(); } });
     const late = run.points.filter((point) => point[3]).length;
     return section("latency", "Latency", `Each dot is an exchange; ${late ? `${several(late, "large dot")} with an open timing divergence` : "none has an open timing divergence"}. ${run.timing.length ? `Counted: ${run.timing.map(([name, count]) => `${number(count)} ${name}`).join(" · ")} · ` : ""}noise floor ${run.floor} ms.`, picture, caption);
+  }
+
+  // --- percentiles by route ---
+
+  const MOODS = ["late", "slower", "not enough evidence", "alike", "faster", "not judged"];
+  function percentiles() {
+    const all = run.timings.filter((row) => row.route !== "*");
+    if (!all.length) return null;
+    const everyone = run.timings.find((row) => row.route === "*");
+    const rank = (row) => (row.outcome === "not enough evidence" ? 9 : MOODS.indexOf(row.outcome));
+    all.sort((one, two) => rank(one) - rank(two) || two.pairs - one.pairs || (one.route < two.route ? -1 : 1));
+    const values = run.timings.flatMap((row) => [row.recorded_ms, row.observed_ms, row.control_ms].filter(Boolean).flatMap((triple) => Object.values(triple))).filter((ms) => ms > 0);
+    const low = Math.floor(Math.log10(Math.max(values.reduce((least, ms) => Math.min(least, ms), 1), 0.01)));
+    const high = Math.max(Math.ceil(Math.log10(values.reduce((most, ms) => Math.max(most, ms), 1))), low + 1);
+    const x = (ms) => 6 + ((Math.log10(Math.max(ms, 10 ** low)) - low) / (high - low)) * 988;
+    const lane = (triple, side, y) => triple && [
+      svg("line", { class: `span ${side}`, x1: x(triple.p50), x2: Math.max(x(triple.p99), x(triple.p50) + 1), y1: y, y2: y }),
+      ...["p50", "p95", "p99"].map((name, place) => svg("circle", { class: `dot ${side}`, r: [5.5, 4, 2.6][place], cx: x(triple[name]), cy: y }, svg("title", {}, `${side} ${name}: ${time(triple[name])}`)))];
+    const grid = () => Array.from({ length: high - low + 1 }, (_, place) => svg("line", { class: "grid", x1: x(10 ** (low + place)), x2: x(10 ** (low + place)), y1: 0, y2: 44 }));
+    const span = (row) => (row.ratio_low === null || row.ratio_high === null ? null : ` ${fixed(row.ratio_low)} to ${fixed(row.ratio_high)}`);
+    const fixed = (value) => (value >= 100 ? number(Math.round(value)) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+    const line = (row, name) => el("li", { class: `timed mood-${row.outcome.replaceAll(" ", "-")}` },
+      el("span", { class: "timed-route" }, name ?? el("code", {}, row.route), el("span", { class: "quiet" }, ` n=${number(row.pairs)}`)),
+      svg("svg", { class: "percentiles", viewBox: "0 0 1000 44", preserveAspectRatio: "none", role: "img", "aria-label": `candidate p50 ${time(row.observed_ms.p50)}, p95 ${time(row.observed_ms.p95)}, p99 ${time(row.observed_ms.p99)}${row.control_ms ? `; control p50 ${time(row.control_ms.p50)}, p95 ${time(row.control_ms.p95)}, p99 ${time(row.control_ms.p99)}` : ""}` },
+        grid(), lane(row.recorded_ms, "recorded", 8), lane(row.control_ms, "control", 22), lane(row.observed_ms, "candidate", 36)),
+      el("span", { class: "timed-words" }, el("b", {}, row.outcome), row.ratio === null ? null : [` ×${fixed(row.ratio)}`, el("span", { class: "quiet" }, span(row))]));
+    const axis = el("li", { class: "timed axis-row", "aria-hidden": "true" }, el("span"), el("span", { class: "ticks" }, Array.from({ length: high - low + 1 }, (_, place) => { const ms = 10 ** (low + place); return el("span", {}, ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`); })), el("span"));
+    const rows = el("ol", { class: "timings" }, axis, everyone ? line(everyone, el("b", {}, "all routes")) : null);
+    let there = 0;
+    const more = el("button", { type: "button", class: "unfold", on: { click: () => grow(400) } });
+    const grow = (count) => {
+      for (const row of all.slice(there, there + count)) rows.append(line(row));
+      there = Math.min(there + count, all.length);
+      more.hidden = there >= all.length;
+      more.textContent = several(all.length - there, "more route");
+    };
+    grow(16);
+    const counts = MOODS.map((mood) => [all.filter((row) => row.outcome === mood).length, mood]).filter(([count]) => count).map(([count, mood]) => `${number(count)} ${mood}`);
+    return section("percentiles", "Times by route", `${counts.join(" · ")}. ${run.controlled ? "The ratio is candidate over control, pair by pair, in the middle, with an interval; of few pairs there is none, and that is no pass." : "Without a control no route is judged."}`,
+      el("ul", { class: "legend" }, ["recorded", "control", "candidate"].filter((side) => side !== "control" || run.controlled).map((side) => el("li", {}, svg("svg", { class: "swatch round", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("circle", { class: `dot ${side}`, r: 4.5, cx: 5, cy: 5 })), side)), el("li", {}, "large to small: p50, p95, p99")), rows, more);
   }
 
   // --- streams ---
@@ -711,7 +860,7 @@
     return section("facts", "Who was compared", null, el("dl", { class: "facts" }, run.facts.map(([name, words]) => [el("dt", {}, name), el("dd", {}, words)])),
       run.missed.map((words) => el("p", { class: "differs" }, `Canary not found: ${words}`)));
   }
-  const rest = [scatter(), streams(), gaps(), tolerated(), colophon()].filter(Boolean);
+  const rest = [scatter(), percentiles(), streams(), gaps(), tolerated(), colophon()].filter(Boolean);
   main.append(...rest);
 
   // --- keyboard ---
@@ -725,9 +874,9 @@
     if (event.key === "Enter" || event.key === " ") byKey = event.target.matches?.(".card > summary") ?? false;
     if (event.key !== "j" && event.key !== "k") return;
     const cards = [...list.children];
-    const here = cards.indexOf(document.activeElement?.closest?.(".card") ?? document.getElementById(`cause-${state.open}`));
+    const here = cards.indexOf(document.activeElement?.closest?.(".card") ?? document.getElementById(`cause-${ownerOf(state.open)?.id}`));
     let next = event.key === "j" ? here + 1 : here - 1;
-    if (next >= cards.length && drawn < visibleClusters.length) { draw(PAGE); cards.push(...[...list.children].slice(cards.length)); }
+    if (next >= cards.length && drawn < visibleCauses.length) { draw(PAGE); cards.push(...[...list.children].slice(cards.length)); }
     next = Math.max(0, Math.min(next, cards.length - 1));
     const summary = cards[next]?.firstElementChild;
     summary?.focus();
@@ -737,6 +886,6 @@
 
   readAddress();
   apply();
-  if (state.open) document.getElementById(`cause-${state.open}`)?.scrollIntoView({ block: "start" });
-  document.documentElement.dataset.drawn = String(run.clusters.length);
+  if (state.open) reveal(state.open);
+  document.documentElement.dataset.drawn = String(run.causes.length);
 })();
