@@ -241,9 +241,9 @@ def survey(**instances: int) -> Survey:
 
 
 def test_places_alike_help_where_little_is_known(finding: Maker) -> None:
-    """A place seen three times borrows from those like it, and says so; one that was equal a thousand times does not, nor one never there."""
-    seen = [of(finding, "16", "14", path="$.a.entity.mentions"), of(finding, "9", "8", path="$.b.entity.mentions")]
-    model = learned([seen], 1, [survey(a=5, b=5, c=3, d=1000)])
+    """A place seen three times borrows from those like it, and says so; one that was equal forty times does not, nor one never there."""
+    seen = [of(finding, "16", "14", path="$.a.entity.mentions"), of(finding, "9", "8", path="$.b.entity.mentions")] * 3
+    model = learned([seen], 1, [survey(a=5, b=5, c=3, d=40)])
 
     words = model.excuse(of(finding, "16", "15", path="$.c.entity.mentions"))
     assert words is not None
