@@ -90,7 +90,7 @@ def _outline(value: Value, key: str, *, words: int) -> Value:
         case Number():
             return "<n>"
         case str():
-            plain = blind_text(value)
+            plain = blind_text(_CUT.sub("", value))
             pieces = _NUMBER.sub("<n>", plain).split() if words else []
             return " ".join(pieces[:words]) if len(pieces) > words else plain
         case _:
