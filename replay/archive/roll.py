@@ -332,7 +332,7 @@ class Roll:
         first, last = self._opened.find(number), self._ended.find(number)
         if not first or not last or number in self._lacking:
             raise KeyError(number)
-        one = self._block(first - 1)
+        one = self._kept.get(first - 1) or self._block(first - 1)
         two = one if first == last else self._block(last - 1)
         try:
             return Slip(self, number, one.opened[number], two.ended[number], two.segment, chunked=number in self._chunks)

@@ -234,44 +234,35 @@ def _same(number: int, draft: _Draft) -> bool:
     try:
         asked = one.opened["request"]
         method, target = asked["method"].decode("latin-1"), asked["target"].decode("latin-1")
-        times = [(slip.opened["at"], slip.ended["at"]) for slip in (one, two, three) if slip is not None]
+        times = [(one.opened["at"], one.ended["at"]), (two.opened["at"], two.ended["at"])]
         status = one.ended["outcome"]["status"]
+        if three is not None:
+            times.append((three.opened["at"], three.ended["at"]))
     except (KeyError, TypeError, AttributeError):
         return False
     route = match(method, target)
-    recorded = Window(draft.started, *times[0])
-    bytewise = draft.modes.bytewise(route.name)
-    if three is not None and control is not None:
-        scene = Scene(control.side, route.name, number, recorded, Window(control.run_started_at, *times[2]), bytewise=bytewise)
-        if not draft.quick.same(one, three, scene, of_control=True):
-            return False
-    scene = Scene(candidate.side, route.name, number, recorded, Window(candidate.run_started_at, *times[1]), bytewise=bytewise)
-    if not draft.quick.same(one, two, scene):
+    name = route.name
+    bytewise = draft.modes.bytewise(name)
+
+    def scene(partners: Partners, at: int) -> Scene:
+        recorded, observed = Window(draft.started, *times[0]), Window(partners.run_started_at, *times[at])
+        return Scene(partners.side, name, number, recorded, observed, bytewise=bytewise)
+
+    if three is not None and control is not None and not draft.quick.same(one, three, control.side, lambda: scene(control, 2), of_control=True):
+        return False
+    if not draft.quick.same(one, two, candidate.side, lambda: scene(candidate, 1)):
         return False
     if draft.findings or route.replay_class in WRITES:
         draft.trail.see(one.exchange(), two.exchange(), route)
     draft.equal.add(number)
-    spans = [(ended - began) * 1000.0 for began, ended in times]
-    control_ms = None if three is None else spans[2]
-    draft.samples.add(Sample(number, route.name, spans[0], spans[1], control_ms))
-    draft.domains[route.name] = route.domain
-    draft.pairs.add(
-        Pair(
-            number,
-            route.domain,
-            route.name,
-            method,
-            target[:2000],
-            None,
-            observed_exchange=two.number,
-            primary_status=status,
-            candidate_status=status,
-            control_status=None if three is None else status,
-            primary_ms=spans[0],
-            candidate_ms=spans[1],
-            control_ms=control_ms,
-        )
-    )
+    primary_ms, candidate_ms = (times[0][1] - times[0][0]) * 1000.0, (times[1][1] - times[1][0]) * 1000.0
+    control_ms = None if three is None else (times[2][1] - times[2][0]) * 1000.0
+    draft.samples.add(number, name, primary_ms, candidate_ms, control_ms)
+    draft.domains[name] = route.domain
+    # in the order of `Pair`'s fields: of these there are many, and making a value of each takes as long as all else
+    third = None if three is None else status
+    told = (None, "", two.number, None, 0, status, status, third, primary_ms, candidate_ms, control_ms, ())
+    draft.pairs.take((number, route.domain, name, method, target[:2000], *told))
     return True
 
 
@@ -319,7 +310,7 @@ def _compare_one(number: int, draft: _Draft) -> None:
         draft.answers.add(_answers(exchange, other, third))
     if gap is None and other is not None and _timed(exchange, other):
         control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
-        draft.samples.add(Sample(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms))
+        draft.samples.add(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms)
     draft.pairs.add(
         Pair(
             exchange=exchange.id,

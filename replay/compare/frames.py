@@ -51,7 +51,7 @@ class Frames:
 
         What is let pass is counted, where the answer is yes. Binds nothing.
         """
-        if len(left) > _BODY_CHARS_MAX or b"\0" in left or b"\\u" in left:
+        if scene.bytewise or len(left) > _BODY_CHARS_MAX or b"\0" in left or b"\\u" in left:
             return False
         try:
             one, two = _pieces(left), _pieces(right)

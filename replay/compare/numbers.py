@@ -50,14 +50,14 @@ class Samples:
 
     def __init__(self, samples_max: int = SAMPLES_MAX) -> None:
         self._max = samples_max
-        self._kept: list[Sample] = []
+        self._kept: list[tuple[int, str, float, float, float | None]] = []
         self._step = 1
         self._seen = 0
 
-    def add(self, sample: Sample) -> None:
-        """Take the next one."""
+    def add(self, exchange: int, route: str, recorded_ms: float, observed_ms: float, control_ms: float | None) -> None:
+        """Take the next one: the fields of a `Sample`."""
         if self._seen % self._step == 0:
-            self._kept.append(sample)
+            self._kept.append((exchange, route, recorded_ms, observed_ms, control_ms))
             if len(self._kept) > self._max:
                 del self._kept[1::2]
                 self._step *= 2
@@ -65,7 +65,7 @@ class Samples:
 
     def kept(self) -> Sequence[Sample]:
         """Give those that are judged."""
-        return self._kept
+        return [Sample(*fields) for fields in self._kept]
 
     def counts(self) -> tuple[tuple[str, int], ...]:
         """Say how many were left out; nothing where none was."""

@@ -14,7 +14,7 @@ from replay.model import Binding, Exchange, Gap, GapReason, Response, UsageError
 LANE: Final = "daemon"
 """Only what clients asked the daemon is compared; what it asked others itself is no answer of its own."""
 _BODILESS: Final = frozenset({204, 304})
-_MARKS_MAX: Final = 50_000
+_MARKS_MAX: Final = 20_000
 """Of so many pairs at most the times are marks of both runs' clocks; of more, every n-th is."""
 
 
@@ -47,9 +47,12 @@ class Standing(Mapping[int, Exchange]):
 
     def slip(self, number: int) -> Slip | None:
         """Give its records unchecked; None where there is none, or where it has to be read as an exchange."""
-        if self._facts or not self.roll.quick or number not in self:
+        if self._facts or not self.roll.quick:
             return None
-        return self.roll.slip(self.own(number))
+        try:
+            return self.roll.slip(number if self._numbers is None else self._numbers[number])
+        except KeyError:
+            return None
 
 
 class Whole(Sequence[Exchange]):

@@ -13,6 +13,7 @@ a difference, and what it lets pass it counts as the long way does: that both gi
 """
 
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -42,10 +43,14 @@ class Quick:
         self._frames = Frames()
         self._heads: Counter[tuple[bytes, ...]] = Counter()
 
-    def same(self, one: Slip, two: Slip, scene: Scene, *, of_control: bool = False) -> bool:
-        """Tell whether two exchanges surely are the same; False says nothing. What is let pass is counted."""
+    def same(self, one: Slip, two: Slip, side: Side, scene: Callable[[], Scene], *, of_control: bool = False) -> bool:
+        """
+        Tell whether two exchanges surely are the same; False says nothing. What is let pass is counted.
+
+        *scene* makes the scene on *side*, where one is needed.
+        """
         try:
-            return _plain(one) and _plain(two) and self._same(one, two, scene, of_control=of_control)
+            return _plain(one) and _plain(two) and self._same(one, two, side, scene, of_control=of_control)
         except _ODD:
             return False
 
@@ -56,12 +61,12 @@ class Quick:
                 side.not_compared[f"header {name}"] += count
         self._heads.clear()
 
-    def _same(self, one: Slip, two: Slip, scene: Scene, *, of_control: bool) -> bool:
+    def _same(self, one: Slip, two: Slip, side: Side, scene: Callable[[], Scene], *, of_control: bool) -> bool:
         ended, other = one.ended, two.ended
         asked, again = one.opened["request"], two.opened["request"]
         if asked["method"] != again["method"] or asked["method"] == b"HEAD" or not _same_heads(asked["headers"], again["headers"]):
             return False
-        bindings = scene.side.bindings
+        bindings = side.bindings
         for sent, sent_again in ((asked["target"], again["target"]), (ended["request_body"], other["request_body"])):
             if sent != sent_again and not _is_renamed(sent, sent_again, bindings):
                 return False
@@ -69,16 +74,16 @@ class Quick:
         if answer["status"] != answered["status"]:
             return False
         left, right = answer["headers"], answered["headers"]
-        media = _same_answers(left, right, scene.side.bindings)
+        media = _same_answers(left, right, bindings)
         if media is None:
             return False
         kind = _kind(media)
         if kind not in _BY_WORD:
             return False
         if answer["body"] == answered["body"]:
-            same = _stands(answer["body"], kind, scene.side)
+            same = _stands(answer["body"], kind, side)
         else:
-            same = kind == "json" and not scene.bytewise and self._frames.same(answer["body"], answered["body"], scene)
+            same = kind == "json" and self._frames.same(answer["body"], answered["body"], scene())
         if same and not of_control:
             names = [name for name, _ in left]
             if len(left) != len(right):
@@ -131,18 +136,24 @@ def _same_heads(left: tuple[Header, ...], right: tuple[Header, ...]) -> bool:
 
 def _same_answers(left: tuple[Header, ...], right: tuple[Header, ...], bindings: Bindings) -> bytes | None:
     """Give the content type of two answers whose headers are the same but for those of the transport; None where they are not."""
-    media = b""
-    ours = [header for header in left if _role(header[0]) != "transport"]
-    theirs = [header for header in right if _role(header[0]) != "transport"]
-    if ours != theirs and _sorted(ours) != _sorted(theirs):
-        return None
-    for name, value in ours:
-        if bindings.observed_for(value.decode("latin-1")) is not None:
+    media, plain = b"", True
+    for header, other in zip(left, right, strict=False):
+        if header != other and (header[0] != other[0] or _role(header[0]) != "transport"):
+            plain = False
+            break
+    if not plain or len(left) != len(right):
+        ours, theirs = ([header for header in headers if _role(header[0]) != "transport"] for headers in (left, right))
+        if _sorted(ours) != _sorted(theirs):
             return None
-        if _role(name) == "content-type":
+    known = len(bindings) > 0
+    for name, value in left:
+        role = _role(name)
+        if role == "content-type":
             if media:
                 return None
             media = value
+        if known and role != "transport" and bindings.observed_for(value.decode("latin-1")) is not None:
+            return None
     return media
 
 

@@ -120,16 +120,26 @@ class RowWriter[Kind]:
 
     def add(self, value: Kind) -> None:
         """Take one more. Raises UsageError where it can't be written."""
-        self.count += 1
         if self._file < 0:
+            self.count += 1
             self._values.append(value)
-            return
-        packed = marshal.dumps(self._pack(value))
-        line = len(packed).to_bytes(4, "big") + packed
-        if not (self.count - 1) % _MARK_EVERY:
+        else:
+            self._write(self._pack(value))
+
+    def take(self, fields: tuple[Any, ...]) -> None:
+        """Do as `add`, for a value that is not made yet: its fields, of types that JSON knows."""
+        if self._file < 0:
+            self.add(self._kind(*fields))
+        else:
+            self._write(fields)
+
+    def _write(self, row: Any) -> None:
+        packed = marshal.dumps(row)
+        if self.count % _MARK_EVERY == 0:
             self._marks.append(self._written + self._open_bytes)
-        self._open.append(line)
-        self._open_bytes += len(line)
+        self._open += (len(packed).to_bytes(4, "big"), packed)
+        self._open_bytes += 4 + len(packed)
+        self.count += 1
         if self._open_bytes >= _STEP_BYTES:
             self._flush()
 
