@@ -89,7 +89,12 @@ def withhold(run: Run) -> Run:
         causes=tuple(map(cause, run.causes)),
         answers=(),
         relations=tuple(replace(row, path=clean(row.path)) for row in run.relations),
-        canaries=replace(run.canaries, missed=tuple(strip(clean(text)) for text in run.canaries.missed)),
+        canaries=replace(
+            run.canaries,
+            missed=tuple(strip(clean(text)) for text in run.canaries.missed),
+            swallowed=tuple((rule, strip(clean(text))) for rule, text in run.canaries.swallowed),
+        ),
+        strength=tuple(replace(row, survivors=tuple(strip(clean(text)) for text in row.survivors)) for row in run.strength),
     )
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any, Final
 
 from replay.evidence import Tally, domains
-from replay.model import Cause, Cluster, RouteTiming, Verdict
+from replay.model import Cause, Cluster, RouteTiming, Strength, Verdict
 from replay.runs import Party, Run
 
 FORMAT: Final = 1
@@ -59,6 +59,7 @@ def contract(run: Run) -> dict[str, Any]:
             "blind": run.canaries.blind,
             "missed": list(run.canaries.missed),
         },
+        "strength": [strength_row(strength) for strength in run.strength],
     }
 
 
@@ -111,6 +112,19 @@ def timing_row(timing: RouteTiming) -> dict[str, Any]:
     for name in ("recorded_ms", "observed_ms", "control_ms"):
         values[name] = None if values[name] is None else dict(zip(("p50", "p95", "p99"), values[name], strict=True))
     return values
+
+
+def strength_row(strength: Strength) -> dict[str, Any]:
+    """Give what planted faults of one route came to; `survived` is what was let through beyond what the primary itself does."""
+    return {
+        "domain": strength.domain,
+        "route": strength.route,
+        "planted": strength.planted,
+        "found": strength.found,
+        "inside": strength.inside,
+        "survived": strength.planted - strength.found - strength.inside,
+        "survivors": list(strength.survivors),
+    }
 
 
 def _party(party: Party) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def markdown(run: Run, against: Run | None = None) -> str:
     ]
     if against is not None:
         return "\n".join([*lines, *_changes(run, against), f"    {last_line(run)}", ""])
-    return "\n".join([*lines, *_domains(run), *_causes(run), *_times(run), *_gaps(run), *_facts(run), f"    {last_line(run)}", ""])
+    return "\n".join(
+        [*lines, *_domains(run), *_causes(run), *_times(run), *_strength(run), *_gaps(run), *_facts(run), f"    {last_line(run)}", ""]
+    )
 
 
 def _title(text: str, characters_max: int = 600) -> str:
@@ -159,6 +161,20 @@ def _times(run: Run) -> list[str]:
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}{span}"
         lines.append(f"| {name} | {row.pairs:,} | {control} | {_times_of(row.observed_ms)} | {ratio} | {row.outcome} |")
     return [*lines, "", *_more(len(rows), CHANGES_MAX)]
+
+
+def _strength(run: Run) -> list[str]:
+    """Say how many planted faults were let through, by domain, and name some."""
+    if not run.strength:
+        return []
+    lines = ["## Strength", "", "| domain | planted | found | inside what the primary does | let through |", "|---|--:|--:|--:|--:|"]
+    for domain in dict.fromkeys(row.domain for row in run.strength):
+        rows = [row for row in run.strength if row.domain == domain]
+        planted, found, inside = (sum(getattr(row, name) for row in rows) for name in ("planted", "found", "inside"))
+        lines.append(f"| {plain(domain)} | {planted:,} | {found:,} | {inside:,} | {bound(planted - found - inside, planted - inside)} |")
+    survivors = [(row.route, words) for row in run.strength for words in row.survivors]
+    told = [f"- {code(route)} {plain(words, 200)}" for route, words in survivors[:CHANGES_MAX]]
+    return [*lines, "", *told, *([""] if told else []), *_more(len(survivors), CHANGES_MAX)]
 
 
 def _times_of(values: tuple[float, float, float]) -> str:

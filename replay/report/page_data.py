@@ -20,7 +20,7 @@ from typing import Any, Final
 from replay.evidence import domains
 from replay.model import Answer, Cause, Cluster, DifferenceClass, IdMapping, Pair, Verdict
 from replay.report.bodies import Bodies, differing
-from replay.report.contract import domain_row, timing_row
+from replay.report.contract import domain_row, strength_row, timing_row
 from replay.report.terminal import last_line, seen, tells_place, title_of
 from replay.report.text import bound, lacking, moment, party_name, plural, share
 from replay.runs import Answers, Party, Run
@@ -55,6 +55,7 @@ def island(run: Run, bodies: Bodies) -> dict[str, Any]:
         "findings": _findings(run, shown, places),
         "routes": routes,
         "timings": [timing_row(timing) for timing in run.timings],
+        "strength": [strength_row(strength) for strength in run.strength],
         "controlled": run.control is not None,
         "points": _points(run, {route: place for place, route in enumerate(routes)}),
         "streams": _streams(run, bodies),

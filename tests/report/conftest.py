@@ -21,6 +21,7 @@ from replay.model import (
     Pair,
     Relation,
     RouteTiming,
+    Strength,
     Subject,
     Verdict,
     Witness,
@@ -433,6 +434,13 @@ def make_sample() -> Run:
             RouteTiming("GET /api/memories", 42, (4.8, 20.0, 24.0), (6.0, 154.4, 180.0), (5.0, 19.0, 25.0), 1.4, 0.9, 30.1, "late"),
             RouteTiming("POST /mcp", 28, (5.1, 18.0, 19.0), (3.0, 11.0, 12.0), (5.2, 17.0, 20.0), 0.6, 0.52, 0.68, "alike"),
             RouteTiming("GET /api/git/status", 3, (7.0, 8.0, 8.0), (5.0, 6.0, 6.0), (7.0, 8.5, 8.5), 0.7, None, None, "not enough evidence"),
+        ),
+        strength=(
+            Strength(
+                "read", "POST /api/memory/recall", 40, 36, 1, ("off by one at $.results[0].score: relation score", "hunter2 at $.x: noise")
+            ),
+            Strength("read", "GET /api/memories", 60, 60, 0),
+            Strength("mcp", "POST /mcp", 12, 12, 0),
         ),
         rules_path="rules.toml",
         rules_digest="sha256:" + "12" * 32,

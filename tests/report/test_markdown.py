@@ -15,7 +15,8 @@ def test_markdown_says_what_the_table_says(sample: Run) -> None:
     """Verdict, nine domain rows, each cause and the last line are there."""
     text = markdown(sample)
     assert text.startswith("# FAIL: js 0.145.7 against rust 0.2.0\n")
-    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 1 + 9 + 1 + 2
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 1 + 9 + 1 + 2 + 1 + 2
+    assert "| read | 100 | 96 | 1 | 3/99 (3.0 %) |" in text
     assert all(f"`{cause.id}`" in text and f"`{cause.clusters[0]}`" in text for cause in sample.causes)
     assert "| `GET /api/memories` | 42 | 5.0 / 19.0 / 25.0 | 6.0 / 154 / 180 | 1.40 (0.90 to 30.10) | late |" in text
     assert f"\n    {last_line(sample)}\n" in text

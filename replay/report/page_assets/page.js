@@ -811,6 +811,30 @@
       el("ul", { class: "legend" }, ["recorded", "control", "candidate"].filter((side) => side !== "control" || run.controlled).map((side) => el("li", {}, svg("svg", { class: "swatch round", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("circle", { class: `dot ${side}`, r: 4.5, cx: 5, cy: 5 })), side)), el("li", {}, "large to small: p50, p95, p99")), rows, more);
   }
 
+  // --- planted faults ---
+
+  function strength() {
+    if (!run.strength.length) return null;
+    const names = [...new Set(run.strength.map((row) => row.domain))];
+    const rows = names.map((domain) => {
+      const own = run.strength.filter((row) => row.domain === domain);
+      const sum = (key) => own.reduce((total, row) => total + row[key], 0);
+      const [planted, found, inside, survived] = ["planted", "found", "inside", "survived"].map(sum);
+      const parts = [["identical", found], ["noise", inside], ["open", survived]].filter(([, count]) => count);
+      let left = 0;
+      const picture = svg("svg", { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": `${found} of ${planted} found, ${survived} let through` });
+      const widths = parts.map(([, count]) => Math.max((count / planted) * 100, 1.4));
+      const whole = widths.reduce((total, width) => total + width, 0);
+      parts.forEach(([name], place) => { const width = (widths[place] / whole) * 100; picture.append(svg("rect", { class: `box-${name}`, x: left, y: 0, width, height: 10 })); left += width; });
+      const through = own.filter((row) => row.survivors.length);
+      return el("li", { class: "planted" }, el("span", { class: "domain-name" }, domain), picture,
+        el("span", { class: "domain-rate" }, el("b", {}, number(found)), el("span", { class: "quiet" }, ` of ${number(planted)} found${inside ? `, ${number(inside)} inside what the primary does` : ""}`)),
+        el("span", { class: "domain-open" }, survived ? el("span", { class: "differs" }, `${number(survived)} let through`) : el("span", { class: "quiet" }, "none let through")),
+        through.length ? el("details", { class: "fold" }, el("summary", {}, "what was let through"), el("ul", { class: "rows" }, through.flatMap((row) => row.survivors.map((words) => el("li", {}, el("code", {}, row.route), ` ${words}`))))) : null);
+    });
+    return section("strength", "Planted faults", "Answers were changed on purpose, and judged by the same relations, rules and noise: what they let through, a true difference could hide behind.", el("ol", { class: "strip" }, rows));
+  }
+
   // --- streams ---
 
   function streams() {
@@ -860,7 +884,7 @@
     return section("facts", "Who was compared", null, el("dl", { class: "facts" }, run.facts.map(([name, words]) => [el("dt", {}, name), el("dd", {}, words)])),
       run.missed.map((words) => el("p", { class: "differs" }, `Canary not found: ${words}`)));
   }
-  const rest = [scatter(), percentiles(), streams(), gaps(), tolerated(), colophon()].filter(Boolean);
+  const rest = [scatter(), percentiles(), streams(), strength(), gaps(), tolerated(), colophon()].filter(Boolean);
   main.append(...rest);
 
   // --- keyboard ---
