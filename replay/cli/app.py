@@ -261,7 +261,10 @@ def judge(run: RunPath, *, rules: RulesOption = None, noise: NoiseOption = None,
     from replay.jobs.judging import exit_code, judge_again, load_basis
     from replay.report import table
 
-    judged = judge_again(runs.load(run, keys=find_keys(keys)), load_basis(rules, noise), now=_now())
+    basis = load_basis(rules, noise)
+    judged = judge_again(runs.load(run, keys=find_keys(keys)), basis, now=_now())
+    if basis.rules.modes:
+        note("the rules say how routes are compared ([[compare]]): that counts when they are compared again; here they are judged as they were")
     runs.save(judged, run, recipients=runs.recipients_of(run))
     say(table(judged))
     raise typer.Exit(exit_code(judged))
@@ -284,7 +287,7 @@ def noise(
     with progress() as told:
         model = measure_noise([read(path, salvage=salvage, keys=ring) for path in archives], told)
     _write(out, noise_text(model))
-    say(f"{len(model.facts)} places at which the primary differs from itself, learned from {len(archives)} archives: {out}")
+    say(f"{model.summary()}, learned from {len(archives)} archives: {out}")
 
 
 application.add_typer(rules_application, name="rules")

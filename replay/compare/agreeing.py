@@ -27,7 +27,8 @@ def agreement(observed: Exchange, control: Exchange, candidate_side: Side, contr
             left, right = role_of(one), role_of(two)
             if left is not None and right is not None:
                 if left.kind in TIME_KINDS and right.kind in TIME_KINDS:
-                    return left.format == right.format and _same_distance(left, observed.started_at, right, control.started_at)
+                    alike = left.format == right.format and _same_distance(left, observed.started_at, right, control.started_at)
+                    return one == two or alike
                 if left.kind in ID_KINDS and right.kind in ID_KINDS:
                     return candidate_side.bindings.recorded_for(one) == control_side.bindings.recorded_for(two)
         if isinstance(one, Number) and isinstance(two, Number):
@@ -41,7 +42,8 @@ def agreement(observed: Exchange, control: Exchange, candidate_side: Side, contr
 
 def _same_distance(one: Role, one_now: float, two: Role, two_now: float) -> bool:
     if one.seconds is None or two.seconds is None:
-        return True
+        # A date that no calendar has stands for no moment, so for none that another one does.
+        return False
     coarse = _DAY_S if one.kind == "date" else _COARSE_S if one.format.startswith("min") else 0.0
     return _near(one.seconds, one_now, two.seconds, two_now, _SLACK_S + coarse)
 

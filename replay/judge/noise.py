@@ -94,6 +94,15 @@ class NoiseModel:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", pool(self.facts.values()))
 
+    def summary(self) -> str:
+        """Say in one line what was learned, with its counts."""
+        known = [fact for fact in self.facts.values() if fact.changed and fact.kind != AMOUNT]
+        amounts = sum(fact.kind == AMOUNT for fact in self.facts.values())
+        runs = max((fact.runs for fact in self.facts.values()), default=0)
+        twice = sum(fact.runs_differing >= _RUNS_MIN for fact in known)
+        words = f"{len(known)} places differ from themselves ({twice} in two pairs of runs or more, of {runs}), {amounts} are measured by nature"
+        return f"{words}, {len(self.facts) - len(known) - amounts} are like one that differs"
+
     def against(self, findings: Iterable[Finding]) -> "NoiseModel":
         """
         Give the model that judges a run with these *findings*: a place that differs far more often than it ever did excuses nothing.
