@@ -163,8 +163,14 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
     def content(item: Value) -> str | None:
         return blind(item) if isinstance(item, dict | list) else None
 
+    def bound_id(item: Value) -> str | None:
+        return _own_id(item, bindings.firm_for)
+
+    def its_id(item: Value) -> str | None:
+        return _own_id(item, _itself_where(bindings.firm_back))
+
     known = _itself_where(recorded_for)
-    work.step(lambda item: _own_id(item, bindings.firm_for), lambda item: _own_id(item, _itself_where(bindings.firm_back)))
+    work.step(bound_id, its_id, single=True)
     work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for), single=True)
     if work.open:
         _take_proven(work, observed_for)
@@ -175,6 +181,8 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
         work.step(lambda item, name=name: _named(item, name), lambda item, name=name: _named(item, name), single=True)  # type: ignore[misc]
     if work.open and min(map(len, work.sides)) > 1:
         _take_proven(work, observed_for, two_members=True)
+    # Several with one id, which their content did not tell apart.
+    work.step(bound_id, its_id)
     work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for))
     if work.open:
         _take_bound_by_order(work, bindings)
@@ -234,7 +242,7 @@ def _at_one_place(work: _Work, observed_for: _Translate) -> list[tuple[int, int]
     """
     Pair those that stand between the same neighbours, in their order, where both sides have equally many there.
 
-    Leaves may have become any other; of objects and lists only one leaf may be another, or they are strangers.
+    A leaf may have become anything, and anything a leaf; of objects and lists only one leaf may be another, or they are strangers.
     """
     gaps: dict[int, tuple[list[int], list[int]]] = {}
     for side, before in enumerate(_neighbours(work)):
@@ -264,13 +272,29 @@ def _neighbours(work: _Work) -> Iterator[dict[int, int]]:
 
 
 def _may_be(one: Value, two: Value, observed_for: _Translate) -> bool:
-    if not isinstance(one, dict | list) and not isinstance(two, dict | list):
+    if not (isinstance(one, dict | list) and one and isinstance(two, dict | list) and two):
         return True
-    left, right = ([*walk(item)] if isinstance(item, dict | list) else [] for item in (one, two))
-    if not left or not right or max(len(left), len(right)) > _LEAVES_MAX or type(one) is not type(two):
-        return False
-    leaves, others = dict(left), dict(right)
-    return sum(not _alike(leaves.get(path), others.get(path), observed_for) for path in leaves.keys() | others.keys()) <= 1
+    return type(one) is type(two) and _changes(one, two, observed_for) <= 1
+
+
+def _changes(one: Value, two: Value, observed_for: _Translate) -> int:
+    """Count the leaves and parts in which two items differ, up to two; items with very many leaves count as differing."""
+    found = seen = 0
+    stack: list[tuple[Value, Value]] = [(one, two)]
+    while stack and found <= 1:
+        left, right = stack.pop()
+        seen += 1
+        if seen > _LEAVES_MAX:
+            return _LEAVES_MAX
+        if isinstance(left, dict) and isinstance(right, dict) and left and right:
+            found += len(left.keys() ^ right.keys())
+            stack.extend((left[key], right[key]) for key in left if key in right)
+        elif isinstance(left, list) and isinstance(right, list) and left and right:
+            found += abs(len(left) - len(right))
+            stack.extend(zip(left, right, strict=False))
+        elif not _alike(left, right, observed_for):
+            found += 1
+    return found
 
 
 def _alike(one: Value, two: Value, observed_for: _Translate) -> bool:

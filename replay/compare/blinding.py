@@ -105,7 +105,11 @@ def blind(value: Value) -> str:
 def _blinded(value: Value, key: str) -> Value:
     match value:
         case dict():
-            return {blind_text(name): _blinded(item, name) for name, item in sorted(value.items())}
+            rows = [(blind_text(name), _blinded(item, name)) for name, item in value.items()]
+            names = {name for name, _ in rows}
+            # Blanked names may have become one: the order of what stands under them must not depend on the ids that they were.
+            rows.sort(key=lambda row: (row[0], "" if len(names) == len(rows) else dump(row[1])))
+            return dict(rows) if len(names) == len(rows) else [[name, item] for name, item in rows]
         case list():
             return [_blinded(item, key) for item in value]
         case str():

@@ -1,11 +1,11 @@
 """
 Pair the items of two lists by keys.
 
-Equal keys pair up, in order; a key that occurs more than once on a side makes its pairs *weak*: they may stand for each other.
-What is left on both sides stays unpaired. Positions never pair items by themselves: order is a finding of its own.
+Equal keys pair up, those at the same index first, then in order; a key that occurs more than once on a side makes its pairs *weak*: they may
+stand for each other. What is left on both sides stays unpaired. Positions never pair items by themselves: order is a finding of its own.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -39,20 +39,20 @@ class Alignment:
 
 def align(left: Sequence[Hashable], right: Sequence[Hashable]) -> Alignment:
     """Pair the items of two lists, given the key of each item."""
+    repeated = {key for side in (left, right) for key, count in Counter(side).items() if count > 1}
+    # Of several that are alike, those at the same index first: whatever else happened, they did not move.
+    same = {index for index, (one, two) in enumerate(zip(left, right, strict=False)) if one == two and one in repeated} if repeated else set()
     places: defaultdict[Hashable, deque[int]] = defaultdict(deque)
     for index, key in enumerate(right):
-        places[key].append(index)
-    repeated_right = {key for key, indices in places.items() if len(indices) > 1}
-    seen: set[Hashable] = set()
-    repeated_left: set[Hashable] = set()
-    for key in left:
-        (repeated_left if key in seen else seen).add(key)
+        if index not in same:
+            places[key].append(index)
     pairs: list[Pairing] = []
     left_only: list[int] = []
     for index, key in enumerate(left):
-        waiting = places.get(key)
-        if waiting:
-            pairs.append(Pairing(index, waiting.popleft(), weak=key in repeated_left or key in repeated_right))
+        if index in same:
+            pairs.append(Pairing(index, index, weak=True))
+        elif waiting := places.get(key):
+            pairs.append(Pairing(index, waiting.popleft(), weak=key in repeated))
         else:
             left_only.append(index)
     right_only = sorted(index for indices in places.values() for index in indices)
