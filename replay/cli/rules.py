@@ -111,7 +111,7 @@ def strength(
     with progress() as told:
         bench = job.prepare(*opened, basis.rules, basis.noise, told)
         trials = job.try_faults(bench, lambda _: True, count=mutants or job.MUTANTS, seed=seed, progress=told)
-        found = job.summarise(trials, bench.comparison.relations)
+        found = job.summarise(trials, bench.comparison.relations, job.try_delays(bench.comparison.pairs))
     if kept is not None and run is not None:
         runs.save(replace(kept, strength=found), run, recipients=runs.recipients_of(run))
     if as_json:

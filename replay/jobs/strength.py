@@ -11,17 +11,18 @@ was measured between the primary's own runs it is equal by definition, and count
 
 import datetime as dt
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Final
 
 from replay.archive import Archive
 from replay.compare import Comparison, Modes, compare_archives, partners_of
+from replay.compare.timing import judge_timing
 from replay.content import parse, strings
 from replay.identity import ID_KINDS, classify
 from replay.judge import mutants as faults
-from replay.judge.canaries import Ground, news
+from replay.judge.canaries import Ground, is_timed, news, sample_of
 from replay.judge.mutants import OPERATORS, Material, Mutant, mutant
 from replay.judge.noise import NoiseModel
 from replay.judge.rules import RuleSet
@@ -33,6 +34,8 @@ MUTANTS: Final = 1000
 _SURVIVORS_MAX: Final = 12
 """So many survivors of a route are told; all are counted."""
 _IDS_MAX: Final = 300
+_TIMES: Final = 5.0
+_LATER_MS: Final = 300.0
 _PROGRESS_EVERY: Final = 20
 
 
@@ -98,8 +101,8 @@ def try_faults(bench: Bench, routes: Callable[[str], bool], *, count: int, seed:
         if drawn is None:
             continue
         observed, fault = drawn
-        new, healed = news(bench.ground.exchange(pair.exchange), observed, fault, bench.ground, bench.started_at)
-        if healed and not new:
+        new, moot = news(bench.ground.exchange(pair.exchange), observed, fault, bench.ground, bench.started_at)
+        if moot and not new:
             continue
         made += 1
         if made % _PROGRESS_EVERY == 0 or made == count:
@@ -109,12 +112,24 @@ def try_faults(bench: Bench, routes: Callable[[str], bool], *, count: int, seed:
         yield Trial(pair, fault, tuple(new), inside or excused)
 
 
-def summarise(trials: Iterable[Trial], relations: Sequence[Relation]) -> tuple[Strength, ...]:
+def try_delays(pairs: Iterable[Pair]) -> dict[str, bool]:
+    """Say of each route that was timed with a control whether it would be told as slower if all its answers came much later."""
+    timed = [sample_of(pair) for pair in pairs if is_timed(pair)]
+    told = {}
+    for route in sorted({sample.route for sample in timed}):
+        delayed = [replace(sample, observed_ms=_TIMES * sample.observed_ms + _LATER_MS) if sample.route == route else sample for sample in timed]
+        told[route] = any(sample.route == route for sample in judge_timing(delayed).late)
+    return told
+
+
+def summarise(trials: Iterable[Trial], relations: Sequence[Relation], delays: Mapping[str, bool]) -> tuple[Strength, ...]:
     """Count trials by route, the weakest first."""
     by_route: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         by_route.setdefault((trial.pair.domain, trial.pair.route), []).append(trial)
-    told = [_strength(domain, route, members, relations) for (domain, route), members in by_route.items()]
+    told = [
+        replace(_strength(domain, route, members, relations), slower=_slower(route, delays)) for (domain, route), members in by_route.items()
+    ]
     return tuple(sorted(told, key=lambda one: (one.found + one.inside - one.planted, one.domain, one.route)))
 
 
@@ -124,11 +139,24 @@ def strength_text(strengths: Sequence[Strength]) -> str:
     domains = dict.fromkeys(one.domain for one in sorted(strengths, key=lambda one: one.domain))
     lines.extend(_line(domain, [one for one in strengths if one.domain == domain]) for domain in domains)
     lines.append(_line("all", strengths))
+    timed = [one for one in strengths if one.slower]
+    if timed:
+        shown = sum(one.slower == "found" for one in timed)
+        lines += [
+            "",
+            f"five times as slow and 300 ms later would be told on {shown} of {len(timed)} routes; the others have too few pairs for it",
+        ]
+    else:
+        lines += ["", "no times were compared: that takes a control"]
     for one in strengths:
         if one.survivors:
             lines += ["", f"{one.route}: {one.planted - one.found - one.inside} of {one.planted} let through"]
             lines += [f"  {survivor}" for survivor in one.survivors]
     return "\n".join(lines)
+
+
+def _slower(route: str, delays: Mapping[str, bool]) -> str:
+    return "" if route not in delays else "found" if delays[route] else "not enough evidence"
 
 
 def survivors_of(strengths: Iterable[Strength]) -> int:
@@ -191,4 +219,4 @@ def _ids(bench: Bench, dice: random.Random) -> list[str]:
     return dice.sample(list(found), min(_IDS_MAX, len(found)))
 
 
-__all__ = ["MUTANTS", "Bench", "Trial", "prepare", "strength_text", "summarise", "survivors_of", "try_faults"]
+__all__ = ["MUTANTS", "Bench", "Trial", "prepare", "strength_text", "summarise", "survivors_of", "try_delays", "try_faults"]

@@ -115,8 +115,8 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
             pairs = lot.streams.kept if name == "stream" else [*lot.equal.kept, *lot.differing.kept]
             for exchange, observed, made in _draw(pairs, operators, ground, dice):
                 words = f"#{exchange.id} {route_of(exchange.request).name}: {made.operator} at {made.place}"
-                new, healed = news(exchange, observed, made, ground, started_at)
-                if new or not healed:
+                new, moot = news(exchange, observed, made, ground, started_at)
+                if new or not moot:
                     count.add(f"{domain}, {name}", words, new)
         hanging = _hang(lot.timed.kept, timed, dice)
         if hanging is not None:
@@ -129,15 +129,18 @@ def plant(comparison: Comparison, ground: Ground, seed: int) -> Canaries:
 
 def news(exchange: Exchange, observed: Exchange, made: Mutant, ground: Ground, started_at: float) -> tuple[list[Divergence], bool]:
     """
-    Give what a fault adds to the findings of one pair, judged by the run's own rules and noise, and whether it took some away.
+    Give what a fault adds to the findings of one pair, judged by the run's own rules and noise, and whether it proves nothing.
 
-    What adds nothing and takes something away made two answers alike that were not, by chance: it proves nothing.
+    What adds nothing and takes something away made two answers alike that were not, by chance; what only follows from the status or the kind
+    of body that these two answers differ in anyway is told by that. Neither proves anything.
     """
     before = {_key(finding) for finding in _findings(exchange, observed, ground, started_at)}
     after = _findings(exchange, faults.apply(made, observed), ground, started_at)
     fresh = [finding for finding in after if _key(finding) not in before]
-    healed = bool(before - {_key(finding) for finding in after})
-    return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences), healed
+    moot = bool(before - {_key(finding) for finding in after})
+    if fresh and all(finding.derived_from.startswith("the ") for finding in fresh):
+        return [], True
+    return list(judge(fresh, ground.rules, ground.noise, ground.today).divergences), moot
 
 
 @dataclass(slots=True)
@@ -178,10 +181,10 @@ def _survey(pairs: Iterable[Pair], dice: random.Random) -> tuple[dict[str, _Lots
         (lots.differing if pair.findings else lots.equal).offer(pair)
         if pair.events:
             lots.streams.offer(pair)
-        if _is_timed(pair):
+        if is_timed(pair):
             lots.timed.offer(pair)
             if len(timed) < _TIMED_MAX:
-                timed.append(_sample(pair))
+                timed.append(sample_of(pair))
     return drawn, timed
 
 
@@ -233,17 +236,19 @@ def _hang(able: Sequence[Pair], timed: Sequence[Sample], dice: random.Random) ->
     if not able:
         return None
     pair = dice.choice(able)
-    longest = max(max(sample.recorded_ms, sample.control_ms or 0.0) for sample in [*timed, _sample(pair)])
-    late = replace(_sample(pair), observed_ms=_HANG_MS + 10.0 * longest)
+    longest = max(max(sample.recorded_ms, sample.control_ms or 0.0) for sample in [*timed, sample_of(pair)])
+    late = replace(sample_of(pair), observed_ms=_HANG_MS + 10.0 * longest)
     told = judge_timing([*(sample for sample in timed if sample.exchange != pair.exchange), late]).late
     return pair, [_late(pair, late) for sample in told if sample.exchange == pair.exchange]
 
 
-def _is_timed(pair: Pair) -> bool:
+def is_timed(pair: Pair) -> bool:
+    """Whether a pair's times were compared with a control's."""
     return pair.gap is None and not pair.events and None not in {pair.primary_ms, pair.candidate_ms, pair.control_ms}
 
 
-def _sample(pair: Pair) -> Sample:
+def sample_of(pair: Pair) -> Sample:
+    """Give a timed pair's durations."""
     return Sample(pair.exchange, pair.route, pair.primary_ms or 0.0, pair.candidate_ms or 0.0, pair.control_ms)
 
 

@@ -40,7 +40,7 @@ class Mutant:
 
     operator: str
     place: str
-    """The concrete place in the changed answer's own indices: `$.results[3].id`, `status`, `header:x`, `body`, `stream`, `duration`."""
+    """The concrete place in the changed answer's own indices: `$.results[3].id`, `status`, `header:x`, `body`, `stream`."""
     path: str
     """The same as a skeleton."""
     difference: DifferenceClass
@@ -56,8 +56,6 @@ class Mutant:
     """The whole value, as spelt; empty where what changed is not one value."""
     end: EndReason | None = None
     """How the answer ended, where that is the fault."""
-    later_ms: float = 0.0
-    """How much later it came, where that is the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +114,8 @@ def mutant(ground: Ground, operator: str, dice: random.Random, material: Materia
 def apply(made: Mutant, exchange: Exchange) -> Exchange:
     """Give an exchange whose answer is the mutant; a stream's events keep the times that they had."""
     end = exchange.end if made.end is None else made.end
-    ended_at = exchange.ended_at + made.later_ms / 1000.0
     chunks = _chunks(exchange, made.response.body or b"") if exchange.chunks else ()
-    return replace(exchange, outcome=made.response, chunks=chunks, end=end, ended_at=ended_at)
+    return replace(exchange, outcome=made.response, chunks=chunks, end=end)
 
 
 def _chunks(exchange: Exchange, body: bytes) -> tuple[Chunk, ...]:

@@ -2,7 +2,8 @@
 What is made of the traffic: facts, judged facts, causes.
 
 A check yields `Finding`s, whatever it looked at. One judge turns each into a `Divergence` by giving it a verdict and a because.
-`Cluster`s say one cause once. JSON values are held as text (compact JSON), so that everything here is hashable and goes to disk as it is.
+`Cluster`s say one place once, `Cause`s what several places have in common. JSON values are held as text (compact JSON), so that
+everything here is hashable and goes to disk as it is.
 """
 
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cause, said once. The field names of the JSON contract."""
+    """One place where both sides differ, said once. The field names of the JSON contract."""
 
     id: str
     check: str
@@ -271,6 +272,8 @@ class Strength:
     """In a dispersion that the primary was measured to have: equal by definition."""
     survivors: tuple[str, ...] = ()
     """What was let through, each with its place and with what let it, in words."""
+    slower: str = ""
+    """Whether the route five times as slow and 300 ms later would be told: `found`, `not enough evidence`; empty where nothing was timed."""
 
 
 @dataclass(frozen=True, slots=True)
