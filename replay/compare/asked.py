@@ -13,6 +13,7 @@ was asked beyond the recording has no such exchange; its subject is a `call`. Wh
 that is counted.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -28,6 +29,9 @@ from replay.model import CALL_PREFIX, DifferenceClass, Finding, Pair, Subject, W
 
 CHECK: Final = "provider"
 DOMAIN: Final = "pipeline-workers"
+UNANSWERED: Final = "calls to models left without a recorded answer"
+"""How what both replays asked in vain is named among the things that were not compared."""
+MISSED_SHARE_MAX: Final = 0.05
 _AROUND_CHARS: Final = 160
 """So much of a long text is shown on both sides of the place where it changes."""
 
@@ -76,9 +80,10 @@ def asked_findings(recorded: Archive, observed: Party, control: Party | None) ->
         findings += [_finding(item.difference, item.witness, item.control, Subject("exchange", str(call.number)), call) for item in heard]
         pairs.append(_pair(call, other, None if against is None else against.partners.get(call.number), len(heard)))
     findings += _uneven(aligned, against, ours, theirs)
+    missed = _missed(third, theirs) if third is not None else []
     counts = {finding.subject.id for finding in findings if finding.subject.kind == "exchange" and finding.kind == "asked-missing"}
     pairs = [replace(pair, findings=pair.findings + 1) if str(pair.exchange) in counts else pair for pair in pairs]
-    return Asked(tuple(findings), tuple(pairs))
+    return Asked(tuple(findings), tuple(pairs), tuple(missed))
 
 
 def _is_part(archive: Archive) -> bool:
@@ -86,6 +91,21 @@ def _is_part(archive: Archive) -> bool:
     stretch = archive.facts.get("stretch")
     cut = isinstance(stretch, dict) and bool(stretch.get("after") or stretch.get("until"))
     return cut or bool(archive.facts.get("only") or archive.facts.get("reads_only"))
+
+
+def _missed(control: Sequence[Call], observed: Sequence[Call]) -> list[tuple[str, int]]:
+    """
+    Name the kinds of calls that the control asked in vain, and the candidate likewise: it is the recorded daemon, so the replay let it down.
+
+    Told where more than `MISSED_SHARE_MAX` of a kind (at least two) were missed, or all of it.
+    """
+    told = []
+    asked, missed = Counter(call.kind for call in control), Counter(call.kind for call in control if call.missed)
+    also = {call.kind for call in observed if call.missed}
+    for kind, count in sorted(missed.items()):
+        if kind in also and (count == asked[kind] or count > max(1.0, MISSED_SHARE_MAX * asked[kind])):
+            told.append((f"{UNANSWERED}, in the control {count} of {asked[kind]} of {kind} (allowed are {MISSED_SHARE_MAX:.0%})", count))
+    return told
 
 
 def _compare(call: Call, other: Call, side: Side, against: Aligned | None, control: Party | None) -> list[Heard]:
@@ -198,4 +218,4 @@ def _pair(call: Call, other: Call | None, third: Call | None, findings: int) -> 
     )
 
 
-__all__ = ["CHECK", "Asked", "Party", "asked_findings"]
+__all__ = ["CHECK", "UNANSWERED", "Asked", "Party", "asked_findings"]

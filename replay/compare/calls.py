@@ -10,10 +10,12 @@ from replay.archive import Archive
 from replay.compare.blinding import blind_text
 from replay.content import Content, dump, parse, walk
 from replay.model import Exchange, ProviderCall, Response
+from replay.play.providing import MISS
 from replay.play.providing.stages import OTHER, payload_of, stage_of
 
 DAEMON_LANE: Final = "daemon"
 _JSON: Final = b"application/json"
+_MISSED: Final = re.compile(rf'"tier"\s*:\s*"{MISS}"')
 _WORD: Final = re.compile(r"\w+")
 _ALIKE_MIN: Final = 0.5
 """Calls of one kind that have fewer of their own words in common ask for different things."""
@@ -32,6 +34,8 @@ class Call:
     """Such as `POST /api/generate (decision)`: of which service, and for which step of the work."""
     content: Content
     status: int | None
+    missed: bool = False
+    """For a replay: nothing recorded answered it, so the daemon went on with an error."""
 
     @property
     def key(self) -> str:
@@ -98,7 +102,8 @@ def _replayed(number: int, record: ProviderCall) -> Call:
     head, _, body = record.request.partition(b"\r\n\r\n")
     status = record.response.partition(b"\r\n")[0]
     content = parse(body, _JSON)
-    return Call(number, record.at, _kind(head.decode("latin-1"), content), content, int(status) if status.isdigit() else None)
+    code = int(status) if status.isdigit() else None
+    return Call(number, record.at, _kind(head.decode("latin-1"), content), content, code, _MISSED.search(record.match) is not None)
 
 
 def _kind(line: str, content: Content) -> str:
