@@ -22,6 +22,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from replay.compare.blinding import measured
@@ -29,6 +30,7 @@ from replay.judge.quirks import QUIRKS
 from replay.judge.sights import Sight, similar_words
 from replay.judge.things import counts, family, steps, words
 from replay.model import DifferenceClass
+from replay.routes import by_name
 
 HABITS: Final = frozenset(QUIRKS) - {"q-json-as-text", "q-letter-case", "q-null"}
 """Quirks of a writer: whatever thing or route shows them, they are one habit. The others say what a difference looks like, and not why."""
@@ -46,6 +48,8 @@ _MESSAGE_CHARACTERS: Final = 300
 """A longer text is content, whatever it is called."""
 _REPORTS: Final = frozenset({"analytics", "telemetry", "logs", "metrics", "usage"})
 """Words of routes on which a daemon tells of its own work and load."""
+_SEARCHES: Final = frozenset({"search", "recall", "similar", "browse"})
+"""Words of routes and tools that look for something."""
 _RESHAPED_SHARE: Final = 0.5
 _RESHAPED_KEYS: Final = 6
 _CONSTANT: Final = 3
@@ -132,7 +136,7 @@ def _of_habit(place: Sight, _: Context) -> Kin | None:
             return Kin("habit", ("q-empty-for-null", ""))
         if place.cluster.candidate == "null" and place.cluster.primary in _EMPTY:
             return Kin("habit", ("q-null-for-empty", ""))
-        if place.cluster.candidate == "null":
+        if place.cluster.candidate == "null" and place.thing.row:
             return Kin("habit", ("q-unset", ""))
         one, two = _text(place.cluster.primary), _text(place.cluster.candidate)
         if one and two and _written_as_list(one, two):
@@ -194,8 +198,10 @@ def _of_status(place: Sight) -> Kin:
     refused = _refused(place)
     if refused is not None:
         return refused
+    if _speaks_rpc(place.cluster.route):
+        return Kin("rpc-transport")
     if two == 405 or (one == 405 and two == 404):
-        return Kin("habit", ("q-method-not-allowed", "")) if one == 404 else Kin("not-there", ("405", family(place.cluster.route)))
+        return Kin("habit", ("q-method-not-allowed", "")) if one == 404 else Kin("not-there", (family(place.cluster.route),))
     if place.candidate.media_type == "text/html" and place.primary.media_type != "text/html":
         return Kin("habit", ("q-html-fallback", ""))
     if two == 501:
@@ -205,10 +211,14 @@ def _of_status(place: Sight) -> Kin:
     if one < 400:
         return _of_success(place, two)
     if two < 400:
-        if not place.primary.text:
-            return Kin("lenient-protocol")
-        return Kin("lenient") if one in {400, 413, 422} else Kin("lenient-state")
+        return Kin("lenient") if one in {400, 413, 414, 422, 431} else Kin("lenient-state")
     return Kin("status-code")
+
+
+@lru_cache(maxsize=4096)
+def _speaks_rpc(route: str | None) -> bool:
+    known = by_name().get(route or "")
+    return known is not None and known.replay_class == "rpc"
 
 
 def _of_success(place: Sight, two: int) -> Kin:
@@ -249,7 +259,7 @@ def _of_rpc(place: Sight, _: Context) -> Kin | None:
     if names[:1] == ["error"]:
         return Kin("error-words")
     if place.tool == "initialize":
-        return Kin("rpc-handshake")
+        return Kin("rpc-transport")
     if names[-1:] == ["isError"] or (names[-1:] == ["text"] and place.cluster.kind in _FIELDS):
         text = _text(place.cluster.candidate) if names[-1:] == ["text"] else ""
         if place.finding.kind == "extra-key" or (text and not text.lstrip().startswith(("{", "["))):
@@ -365,14 +375,16 @@ def _pair(place: Sight) -> tuple[str, str] | None:
 
 def _of_store(place: Sight) -> Kin:
     """What is stored of a family: which things there are, how many, and what their fields hold; or what a daemon says of its own work."""
-    if place.cluster.kind == "order":
-        return Kin("order")
     literals = set((place.cluster.route or "").partition(" ")[2].split("/"))
     if literals & _REPORTS or family(place.cluster.route) == "health" or measured(place.thing.field):
         return Kin("metrics")
+    if _SEARCHES & (literals | set(words(place.tool))) or place.cluster.kind == "rank":
+        return Kin("search")
+    if place.cluster.kind == "order":
+        return Kin("order")
     if place.cluster.kind in _FIELDS and _writes(place) and _outermost(place) and not _counted(place):
         return Kin("deed", (family(place.cluster.route),))
-    return Kin("state", (place.thing.home,))
+    return Kin("state", ("schema",) if place.cluster.domain == "schema" else (place.thing.home,))
 
 
 def _counted(place: Sight) -> bool:

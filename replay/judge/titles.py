@@ -126,7 +126,6 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
         "header": lambda _, places: f"sends other headers: {listed(tally(place.cluster.path.removeprefix('header:') for place in places))}",
         "late": lambda kin, _: f"is slower on {kin.key[0]} routes",
         "lenient": _with_statuses("accepts what the primary refuses as no good input"),
-        "lenient-protocol": _with_statuses("accepts requests that the primary's HTTP server refuses"),
         "lenient-state": _with_statuses("succeeds where the primary says that it may not or cannot"),
         "message-words": _with_fields("words messages for people otherwise"),
         "metrics": _metrics,
@@ -134,7 +133,8 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
         "not-there": _with_statuses("does not know the method on a path"),
         "order": _with_fields("lists in another order"),
         "refusal": _refusal,
-        "rpc-handshake": lambda _, places: f"introduces itself otherwise over RPC: {_changes(places)}",
+        "rpc-transport": lambda _, places: f"speaks RPC over HTTP otherwise: {_changes(places)}",
+        "search": lambda _, places: f"searches find other things, or rank them otherwise: {_fields(places)}",
         "settings": _settings,
         "shape": _shape,
         "state": _state,
@@ -174,7 +174,9 @@ def _keys(places: Sequence[Sight]) -> str:
 
 
 def _changes(places: Sequence[Sight]) -> str:
-    shown = [f"`{place.thing.field}` {_value(place.cluster.primary)} → {_value(place.cluster.candidate)}" for place in places]
+    shown = [
+        f"`{place.thing.field or place.cluster.kind}` {_value(place.cluster.primary)} → {_value(place.cluster.candidate)}" for place in places
+    ]
     return listed(dict.fromkeys(shown), 4)
 
 

@@ -4,7 +4,8 @@ The values that every room speaks of: frozen, without I/O, clocks or other rooms
 How to read it
 --------------
 `traffic` is what was seen on the wire (`Exchange` and its parts, and the records that carry them to disk).
-`judgement` is what was made of it (`Finding` is a fact, `Divergence` a judged fact, `Cluster` one cause said once).
+`judgement` is what was made of it (`Finding` is a fact, `Divergence` a judged fact, `Cluster` one place said once,
+`Cause` what explains several of them).
 `errors` says whose fault something is.
 
 Bytes stay bytes here: methods, targets, header names and values, bodies.

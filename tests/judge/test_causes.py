@@ -110,7 +110,6 @@ def test_each_place_has_one_cause_and_totals_add_up(rows: list[dict[str, Any]], 
         (cause.id, frozenset(cause.clusters), cause.derived) for cause in causes
     }
 
-
     part = [item for item in findings[::2] if not item.derived_from]
     in_sight = ("answer", "default", "settings", "stream-end")
     whole = {cause.id for cause in causes}
@@ -225,9 +224,10 @@ def test_what_follows_is_counted_with_its_cause(finding: Make) -> None:
         ({"kind": "type", "primary": '"x"', "candidate": "null", "quirk": "q-null"}, "q-unset"),
         ({"primary": '"a,b"', "candidate": '"[\\"a\\",\\"b\\"]"'}, "q-list-as-text"),
         ({"primary": '"checkFtsConsistency"', "candidate": '"check_fts"'}, "q-word-case"),
-        ({"primary": '"agentStart"', "candidate": '"getDomState"'}, "state memory"),
+        ({"primary": '"agentStart"', "candidate": '"getDomState"', "route": "GET /api/memories"}, "state memory"),
         ({"path": "$.error", "primary": '"no such thing"', "candidate": '"Thing not found"'}, "error-words"),
-        ({"kind": "order", "path": "$.results"}, "order"),
+        ({"kind": "order", "path": "$.results", "route": "GET /api/memories"}, "order"),
+        ({"kind": "missing-item", "path": "$.results[*]"}, "search"),
         ({"path": "$.took.durationMs", "primary": "12", "candidate": "0"}, "metrics"),
     ],
 )
