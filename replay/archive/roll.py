@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from replay.archive.manifest import Segment
     from replay.archive.reading import Archive
 
-_BLOCKS_KEPT: Final = 24
+_BLOCKS_KEPT: Final = 4
+"""Few, so that what is worked on stays near the processor; more where blocks come again that were let go."""
+_BLOCKS_KEPT_MAX: Final = 64
 _AHEAD: Final = 4
 """Numbers that are so many times further on than there are exchanges lie beside: nothing is made room for that is not there."""
 _ROOM: Final = 4096
@@ -153,6 +155,9 @@ class Roll:
         """The number of each segment's first block, counted through all segments."""
         self._lists: OrderedDict[int, tuple[Block, ...]] = OrderedDict()
         self._kept: OrderedDict[int, _Unpacked] = OrderedDict()
+        self._keep = _BLOCKS_KEPT
+        self._gone: OrderedDict[int, None] = OrderedDict()
+        """Blocks that were let go lately."""
         self._lacking: set[int] = set()
         self.beside: set[int] = set()
         """Exchanges of another lane than that of the daemon's clients."""
@@ -423,9 +428,14 @@ class Roll:
             raise ArchiveError(
                 f"{self.archive.path / segment.file}: the block at byte {place.offset}: {type(error).__name__}: {error}"
             ) from error
+        if number in self._gone:
+            self._keep = min(2 * self._keep, _BLOCKS_KEPT_MAX)
         self._kept[number] = found
-        if len(self._kept) > _BLOCKS_KEPT:
-            self._kept.popitem(last=False)
+        if len(self._kept) > self._keep:
+            gone, _ = self._kept.popitem(last=False)
+            self._gone[gone] = None
+            if len(self._gone) > _BLOCKS_KEPT_MAX:
+                self._gone.popitem(last=False)
         return found
 
     def _resolved(self, value: Any, at: int) -> Any:
