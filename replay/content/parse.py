@@ -81,6 +81,8 @@ def parse(body: bytes, media_type: bytes | None) -> Content:
             return _ndjson(text, media, notes)
         case "sse":
             events, comments = read_events(text)
+            if not events and not comments and text.strip():
+                return Content(kind="text", value=text, media_type=media, notes=(*notes, "no event stream"))
             unfinished = () if not events or events[-1].finished else ("the last event is unfinished",)
             return Content(kind="sse", value=events, media_type=media, notes=notes + unfinished, comments=comments)
         case "form" if not looks_embedded(text):

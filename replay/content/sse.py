@@ -66,7 +66,8 @@ def read_events(text: str) -> tuple[tuple[Event, ...], tuple[str, ...]]:
             case _:
                 pass
     if data or name or (not whole and lines[-1] and not lines[-1].startswith(":")):
-        events.append(_event(name, data, ident, retry, finished=False))
+        # A field that was cut before its colon is shown as it stands: nothing of a stream is lost.
+        events.append(_event(name, data or ([] if name else [lines[-1]]), ident, retry, finished=False))
     return tuple(events), tuple(comments)
 
 
