@@ -23,12 +23,13 @@ from replay.compare.exchanges import compare_exchange
 from replay.compare.following import Trail
 from replay.compare.modes import Modes
 from replay.compare.numbers import Numbers, Samples
+from replay.compare.pacing import event_samples
 from replay.compare.partners import LANE, Partners, Standing, lacks_body, partners_in, shed_of
 from replay.compare.quick import Quick, slips
 from replay.compare.requests import learn_request
 from replay.compare.rows import RowWriter, changed
 from replay.compare.state import Scene, Window
-from replay.compare.timing import Sample, judge_timing
+from replay.compare.timing import WHOLE, Sample, judge_timing
 from replay.compare.witness import Heard, alone, hear
 from replay.model import (
     Answers,
@@ -86,6 +87,8 @@ class _Draft:
     answers: RowWriter[Answers]
     findings: list[Finding] = field(default_factory=list)
     samples: Samples = field(default_factory=Samples)
+    events: list[Sample] = field(default_factory=list)
+    """Of streams: each event's time."""
     shed: Mapping[int, str] = field(default_factory=dict)
     """What the recorder left out of exchanges on purpose, in words."""
     trail: Trail = field(default_factory=Trail)
@@ -159,7 +162,7 @@ def _asked(recorded: Roll, observed: Archive, controls: Sequence[Archive], draft
 def _finished(draft: _Draft, asked: Asked) -> Comparison:
     candidate = draft.candidate
     draft.quick.settle(candidate.side)
-    timing = judge_timing(draft.samples.kept())
+    timing = judge_timing([*draft.samples.kept(), *draft.events])
     late = [_late(sample, draft.domains[sample.route]) for sample in timing.late]
     draft.findings.extend((*late, *asked.findings))
     more, calls = _counts(late), {pair.exchange: pair for pair in asked.pairs}
@@ -274,6 +277,7 @@ def _compare_one(number: int, draft: _Draft) -> None:
     third = control.exchanges.get(number) if control is not None else None
     gap, detail = _gap_before(exchange, other, candidate, draft.shed)
     heard: list[Heard] = []
+    events: Sequence[Sample] = ()
     bytewise = draft.modes.bytewise(route.name)
     if gap is None:
         assert other is not None
@@ -292,6 +296,7 @@ def _compare_one(number: int, draft: _Draft) -> None:
                 heard = hear(found, against, agreement(other, third, candidate.side, control.side))
             for noise in alone(found, against or ()):
                 candidate.side.tolerated["noise of the primary alone", route.name, noise.path] += 1
+            events = tuple(event_samples(exchange, other, third, route.name))
         except Exception as error:  # noqa: BLE001  # a crash of ours must not end the run, and must not pass either
             gap, detail, heard = GapReason.COMPARER, f"{type(error).__name__}: {error}", []
         # What follows from another status is no witness of its own.
@@ -311,6 +316,8 @@ def _compare_one(number: int, draft: _Draft) -> None:
     if gap is None and other is not None and _timed(exchange, other):
         control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
         draft.samples.add(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms)
+    if gap is None:
+        draft.events.extend(events)
     draft.pairs.add(
         Pair(
             exchange=exchange.id,
@@ -369,9 +376,9 @@ def _late(sample: Sample, domain: str) -> Finding:
         domain=domain,
         route=sample.route,
         difference=DifferenceClass.TIMING,
-        kind="late",
-        path="duration",
-        at="duration",
+        kind="late" if sample.part == WHOLE else "late-event",
+        path=sample.part,
+        at=sample.at,
         primary=f"{sample.recorded_ms:.1f}",
         candidate=f"{sample.observed_ms:.1f}",
         control=f"{sample.control_ms:.1f}",

@@ -220,8 +220,8 @@ def _timings(
     usual = [middle(values) for key, values in rows.items() if values and key[1] == WHOLE]
     most = log(TOLERATED)
     told = []
-    if len(groups) > 1:
-        everyone = [sample for members in groups.values() for sample in members if sample.part == WHOLE]
+    everyone = [sample for members in groups.values() for sample in members if sample.part == WHOLE]
+    if len(groups) > 1 and everyone:
         span = median_interval(usual, FALSE_ALARMS_MAX)
         told.append(_row(EVERY_ROUTE, everyone, middle(usual) if usual else None, span, _speed(span, (-most, most))))
     for key in sorted(groups):
