@@ -20,6 +20,7 @@ from replay.content.parse import decode
 
 _TOKEN: Final = re.compile(r'[ \t\r\n]*+([{}\[\],:]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s{}\[\],:"]+)', re.DOTALL)
 _DATA: Final = re.compile(r"^data:(?: )?(.*)$", re.MULTILINE)
+_LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _KINDS: Final = {"{": "object", "[": "list", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
 
 type Whole = Callable[[str], str]
@@ -67,6 +68,11 @@ class Spot:
     def replace(self, start: int, end: int, new: str) -> str:
         """Give the body's text with *new* for a span of this page."""
         return self.page.whole(self.page.text[:start] + new + self.page.text[end:])
+
+
+def spell(text: str) -> str:
+    """Spell a text as a JSON string; a lone surrogate stays escaped, since no body can hold it otherwise."""
+    return _LONE.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def spots_of(body: bytes, content: Content) -> list[Spot]:
@@ -172,6 +178,6 @@ def _opened(outer: Spot) -> Spot:
     """Give the JSON in a string."""
 
     def whole(new: str) -> str:
-        return outer.put(json.dumps(new, ensure_ascii=False) if outer.kind == "string" else new)
+        return outer.put(spell(new) if outer.kind == "string" else new)
 
     return _root(Page(outer.value, whole), f"{outer.at}.<json>", f"{outer.path}.<json>", outer.key)

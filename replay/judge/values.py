@@ -6,7 +6,6 @@ in the same shape is semantic.
 """
 
 import datetime as dt
-import json
 import random
 import re
 import uuid
@@ -18,7 +17,7 @@ from typing import Final
 from replay.compare.blinding import epoch, role_of
 from replay.content import embedded
 from replay.identity import ID_KINDS, TIME_KINDS
-from replay.judge.spots import Spot
+from replay.judge.spots import Spot, spell
 from replay.model import DifferenceClass
 
 _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
@@ -194,7 +193,7 @@ def _cut_text(spot: Spot, dice: random.Random, _: Sequence[str]) -> Change | Non
     if len(spot.value) < 8 or _is_role(spot.value) or embedded(spot.value) is not None:
         return None
     kept = spot.value[: dice.randrange(4, len(spot.value))].rstrip()
-    return Change(spot.start, spot.end, json.dumps(kept, ensure_ascii=False) if spot.kind == "string" else kept)
+    return Change(spot.start, spot.end, spell(kept) if spot.kind == "string" else kept)
 
 
 def _empty_text(spot: Spot, _dice: random.Random, _: Sequence[str]) -> Change | None:
@@ -224,7 +223,7 @@ def _foreign_id(spot: Spot, dice: random.Random, ids: Sequence[str]) -> Change |
     if role is None:
         return None
     alike = [text for text in ids if text != spot.value and (other := role_of(text)) is not None and other.kind == role.kind]
-    return Change(spot.start, spot.end, json.dumps(dice.choice(alike))) if alike else None
+    return Change(spot.start, spot.end, spell(dice.choice(alike))) if alike else None
 
 
 def _other_id(spot: Spot, dice: random.Random, _: Sequence[str]) -> Change | None:

@@ -125,3 +125,14 @@ def test_a_stream_keeps_its_times() -> None:
     assert [chunk.at for chunk in shorter.chunks] == [1.0, 2.0, 3.0]
     assert b"".join(chunk.data for chunk in shorter.chunks) == dropped.response.body
     assert apply(broken, exchange).end is EndReason.SERVER_CLOSED
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_odd_text_is_no_hindrance(operator: str) -> None:
+    """Lone surrogates, escapes, no UTF-8 and JSON in strings of strings can be changed like anything else."""
+    inner = json.dumps({"deep": json.dumps({"odd": "\ud83d cut off 3 words", "n": 7, "id": ID})})
+    response = answer(json.dumps({"inner": inner, "odd": "\ud83d lone and \u20ac 3", "\udc00": [1, 2]}))
+    broken = Response(b"HTTP/1.1", 200, b"OK", response.headers, b'{"bytes": "\xff\xfe words here 3", "n": 1}')
+    for seed in range(6):
+        for given in (response, broken):
+            drawn(operator, given, ids=(OTHER,), seed=seed)
