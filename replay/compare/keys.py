@@ -45,7 +45,7 @@ class Renaming:
 
 def is_map(value: Mapping[str, Value]) -> bool:
     """Whether an object's keys are data: most are no identifiers, or many have values of one shape."""
-    data = sum(map(_is_data, value))
+    data = _data_keys(tuple(value))
     if data:
         return 2 * data >= len(value)
     if len(value) < _ONE_SHAPE_KEYS_MIN:
@@ -60,7 +60,18 @@ def is_map(value: Mapping[str, Value]) -> bool:
 
 def skeleton_child(path: str, key: str, *, mapped: bool) -> str:
     """Give the skeleton path of a member; of a map (*mapped*), or where the key is plainly data, the key is blanked."""
-    return path + _KEY if mapped or _is_data(key) else child(path, key)
+    return path + (_KEY if mapped or _is_data(key) else step_of(key))
+
+
+@lru_cache(maxsize=8192)
+def step_of(key: str) -> str:
+    """Give what a path gains by an object's key."""
+    return child("", key)
+
+
+@lru_cache(maxsize=1024)
+def _data_keys(keys: tuple[str, ...]) -> int:
+    return sum(map(_is_data, keys))
 
 
 @lru_cache(maxsize=8192)

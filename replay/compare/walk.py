@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 from replay.compare.aligning import align_items
 from replay.compare.difference import ABSENT, Difference, type_name
 from replay.compare.forms import common_form, is_empty
-from replay.compare.keys import Renaming, case_change, is_map, match_keys, skeleton_child
+from replay.compare.keys import Renaming, case_change, is_map, match_keys, skeleton_child, step_of
 from replay.compare.leaves import relate
 from replay.compare.ranking import is_ranked, order_difference
 from replay.compare.state import Place, Scene
 from replay.compare.vectors import compare_numbers, is_vector
-from replay.content import Alignment, Number, Value, child, embedded
+from replay.content import Alignment, Number, Value, embedded
 from replay.identity import Bindings
 from replay.model import DifferenceClass
 
@@ -42,6 +42,8 @@ class _Task(NamedTuple):
     scene: Scene
     place: Place
     depth: int
+    changes: "_Changes | None" = None
+    """Of two objects, where it is known already."""
 
 
 def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> Iterator[Difference]:
@@ -50,22 +52,22 @@ def walk_pair(recorded: Value, observed: Value, scene: Scene, place: Place) -> I
     while stack:
         task = stack.pop()
         below: list[_Task] = []
-        match task.recorded, task.observed:
-            case dict() as one, dict() as two:
-                yield from _objects(one, two, task, below)
-            case list() as one, list() as two:
-                yield from _lists(one, two, task, below)
-            case str() as one, str() as two:
-                yield from _texts(one, two, task, below)
-            case one, two if type(one) is type(two):
-                yield from _leaves(task)
-            case _:
-                yield from _types(task, below)
+        one, two = task.recorded, task.observed
+        if type(one) is not type(two):
+            yield from _types(task, below)
+        elif isinstance(one, dict) and isinstance(two, dict):
+            yield from _objects(one, two, task, below)
+        elif isinstance(one, str) and isinstance(two, str):
+            yield from _texts(one, two, task, below)
+        elif isinstance(one, list) and isinstance(two, list):
+            yield from _lists(one, two, task, below)
+        else:
+            yield from _leaves(task)
         stack.extend(reversed(below))
 
 
 def _leaves(task: _Task) -> Iterator[Difference]:
-    recorded, observed, scene, place, _ = task
+    recorded, observed, scene, place = task.recorded, task.observed, task.scene, task.place
     for found in relate(recorded, observed, scene, place):
         yield Difference(found.difference, found.kind, place.path, place.at, recorded, observed, found.transition, found.quirk, found.ids)
 
@@ -85,7 +87,7 @@ def _texts(recorded: str, observed: str, task: _Task, below: list[_Task]) -> Ite
 
 def _types(task: _Task, below: list[_Task]) -> Iterator[Difference]:
     """Another JSON type is a difference; what both say in a common form is walked beside it."""
-    recorded, observed, scene, place, depth = task
+    recorded, observed, scene, place, depth = task.recorded, task.observed, task.scene, task.place, task.depth
     form = common_form(recorded, observed)
     transition = f"{type_name(recorded)} → {type_name(observed)}"
     quirk = "" if form is None else form.quirk
@@ -104,17 +106,17 @@ def _objects(recorded: dict[str, Value], observed: dict[str, Value], task: _Task
         if not _same(recorded, observed):
             yield _too_deep(place)
         return
-    changed, left, right = _changes(recorded, observed, scene.side.bindings, depth)
+    changed, left, right = task.changes or _changes(recorded, observed, scene.side.bindings, depth)
     if not changed and not left and not right:
         return
     at, path, mapped = place.at, place.path, is_map(recorded)
     for key in changed:
-        inner = Place(child(at, key), skeleton_child(path, key, mapped=mapped), key)
+        inner = Place(at + step_of(key), skeleton_child(path, key, mapped=mapped), key)
         below.append(_Task(recorded[key], observed[key], scene, inner, depth + 1))
     renaming = match_keys((left, recorded), (right, observed), scene, path) if left and right else Renaming()
     taken = {*renaming.names.values(), *renaming.respelt.values()}
     for key in left:
-        inner = Place(child(at, key), skeleton_child(path, key, mapped=mapped), key)
+        inner = Place(at + step_of(key), skeleton_child(path, key, mapped=mapped), key)
         value, other = recorded[key], renaming.names.get(key)
         if key in renaming.respelt:
             # The field is there under another spelling: one finding for the name, and its value is compared all the same.
@@ -132,17 +134,20 @@ def _objects(recorded: dict[str, Value], observed: dict[str, Value], task: _Task
             value = observed[key]
             quirk = "q-null-added" if value is None else "q-empty-added" if is_empty(value) else ""
             skeleton, transition = skeleton_child(path, key, mapped=mapped), f"absent → {type_name(value)}"
-            yield Difference(DifferenceClass.STRUCTURAL, "extra-key", skeleton, child(at, key), ABSENT, value, transition, quirk)
+            yield Difference(DifferenceClass.STRUCTURAL, "extra-key", skeleton, at + step_of(key), ABSENT, value, transition, quirk)
     below.sort(key=lambda inner: inner.place.key)
 
 
-def _changes(recorded: dict[str, Value], observed: dict[str, Value], bindings: Bindings, depth: int) -> tuple[list[str], list[str], list[str]]:
+type _Changes = tuple[list[str], list[str], list[str]]
+
+
+def _changes(recorded: dict[str, Value], observed: dict[str, Value], bindings: Bindings, depth: int) -> _Changes:
     """Give the keys whose values are not simply equal, those of the recorded object alone, and those of the observed one alone."""
     changed: list[str] = []
     left: list[str] = []
-    name, names = bindings.observed_for, len(bindings) > 0
+    name, names, get = bindings.observed_for, bindings.version > 0, observed.get
     for key, value in recorded.items():
-        other = observed.get(key, ABSENT)
+        other = get(key, ABSENT)
         if other is ABSENT:
             left.append(key)
         elif isinstance(value, str):
@@ -151,10 +156,7 @@ def _changes(recorded: dict[str, Value], observed: dict[str, Value], bindings: B
         elif isinstance(value, Number):
             if not isinstance(other, Number) or value.text != other.text:
                 changed.append(key)
-        elif isinstance(value, dict | list):
-            if not _skips(value, other, bindings, depth):  # type: ignore[arg-type]  # ABSENT is told apart above
-                changed.append(key)
-        elif value is not other:
+        elif value is not other and not (isinstance(value, dict | list) and _skips(value, other, bindings, depth)):  # type: ignore[arg-type]
             changed.append(key)
     right = [key for key in observed if key not in recorded] if left or len(observed) > len(recorded) else []
     return changed, left, right
@@ -179,12 +181,15 @@ def _lists(recorded: list[Value], observed: list[Value], task: _Task, below: lis
     alignment = align_items(recorded, observed, bindings, equal)
     for pair in alignment.pairs:
         one, two = recorded[pair.left], observed[pair.right]
-        if pair.equal or (isinstance(one, dict) and isinstance(two, dict) and not any(_changes(one, two, bindings, depth))):
+        if pair.equal:
+            continue
+        changes = _changes(one, two, bindings, depth) if isinstance(one, dict) and isinstance(two, dict) else None
+        if changes is not None and not any(changes):
             continue
         _give_way(one, two, scene, skeleton)
         # A weak pair's items may stand for each other, so ids met there prove nothing and must not be bound.
         inner = _unbound(scene) if pair.weak else scene
-        below.append(_Task(one, two, inner, Place(f"{at}[{pair.left}]", skeleton, place.key), depth + 1))
+        below.append(_Task(one, two, inner, Place(f"{at}[{pair.left}]", skeleton, place.key), depth + 1, changes))
     yield from _repeated(recorded, observed, alignment, place)
     yield from order_difference(recorded, observed, alignment, scene, place, ranked=is_ranked(recorded, scene.route, place.path))
     yield from _alone(recorded, observed, alignment, place)
@@ -239,7 +244,7 @@ def _skips(recorded: Value, observed: Value, bindings: Bindings, depth: int) -> 
         equal = recorded == observed
     except RecursionError:
         return False
-    return equal and type(recorded) is type(observed) and (len(bindings) == 0 or not _is_renamed(recorded, bindings))
+    return equal and type(recorded) is type(observed) and (bindings.version == 0 or not _is_renamed(recorded, bindings))
 
 
 def _is_renamed(value: Value, bindings: Bindings) -> bool:
