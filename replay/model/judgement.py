@@ -104,8 +104,8 @@ class Finding:
     kind: str
     """`status`, `no-response`, `content-type`, `body-kind`, `header`, `missing-key`, `extra-key`, `type`, `value`, `format`,
     `order`, `rank` (order where order is the product), `missing-item`, `extra-item`, `identity`, `stream-events`,
-    `stream-order`, `stream-end`, `rpc-error` (a call that came to something else), `error-envelope`, `body-form` (odd JSON or text), `bytes` (what
-    means the same, on a route that is compared byte for byte), `late`, `asked-missing` and `asked-extra` (calls of a model), …"""
+    `stream-order`, `stream-end`, `rpc-error` (a call that came to something else), `error-envelope`, `body-form` (odd JSON or text),
+    `bytes` (what means the same, on a route that is compared byte for byte), `late`, `asked-missing` and `asked-extra` (calls of a model), …"""
     path: str
     """
     Skeleton with indices blanked, and keys that are data: `$.results[*].score`, `$.endpoints.*.count`, `status`, `header:retry-after`,
