@@ -121,8 +121,6 @@ def _of_state(place: Sight, _: Context) -> Kin | None:
     if place.cluster.check == "http":
         return None
     if place.cluster.check == "provider":
-        if not place.cluster.kind.startswith("asked"):
-            return Kin("asked", ("words",))
         return Kin("asked", ("never" if place.finding.transition == "never" else "otherwise",))
     return Kin("check", (place.cluster.check, place.finding.quirk or place.cluster.kind, place.cluster.path))
 
@@ -211,7 +209,7 @@ def _of_status(place: Sight) -> Kin:
     if one < 400:
         return _of_success(place, two)
     if two < 400:
-        return Kin("lenient") if one in {400, 413, 414, 422, 431} else Kin("lenient-state")
+        return Kin("lenient") if one in {400, 413, 414, 422, 431} else Kin("lenient-state", (place.thing.home,))
     return Kin("status-code")
 
 
@@ -259,13 +257,13 @@ def _of_rpc(place: Sight, _: Context) -> Kin | None:
     if names[:1] == ["error"]:
         return Kin("error-words")
     if place.tool == "initialize":
-        return Kin("rpc-transport")
-    if names[-1:] == ["isError"] or (names[-1:] == ["text"] and place.cluster.kind in _FIELDS):
-        text = _text(place.cluster.candidate) if names[-1:] == ["text"] else ""
-        if place.finding.kind == "extra-key" or (text and not text.lstrip().startswith(("{", "["))):
-            return Kin("tool-fails")
-        return Kin("lenient-state") if names[-1:] == ["isError"] else None
-    return None
+        return Kin("rpc-versions")
+    said = _text(place.cluster.candidate) if names[-1:] == ["text"] and place.cluster.kind in _FIELDS else None
+    if place.cluster.kind == "rpc-error" or names[-1:] == ["isError"]:
+        fails = "isError" in (place.cluster.candidate or "") or place.cluster.candidate == "true"
+        return Kin("tool-fails") if fails else Kin("lenient-state", (place.thing.home,))
+    # What was an object in JSON and is a sentence now is no answer of the tool.
+    return Kin("tool-fails") if said and not said.lstrip().startswith(("{", "[")) else None
 
 
 def _of_tools(place: Sight, names: list[str]) -> str:
@@ -274,7 +272,7 @@ def _of_tools(place: Sight, names: list[str]) -> str:
         return "tools"
     if "properties" in names and kind in _PRESENCE and names.index("properties") == len(names) - 2:
         return "parameters"
-    return "constraints" if "inputSchema" in names and names[-1] != "description" else "words"
+    return "words"
 
 
 # --- words ---
@@ -382,8 +380,8 @@ def _of_store(place: Sight) -> Kin:
         return Kin("search")
     if place.cluster.kind == "order":
         return Kin("order")
-    if place.cluster.kind in _FIELDS and _writes(place) and _outermost(place) and not _counted(place):
-        return Kin("deed", (family(place.cluster.route),))
+    if place.cluster.kind in _FIELDS and place.thing.stored and _writes(place) and _outermost(place) and not _counted(place):
+        return Kin("deed", (place.thing.home,))
     return Kin("state", ("schema",) if place.cluster.domain == "schema" else (place.thing.home,))
 
 

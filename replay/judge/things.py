@@ -55,6 +55,11 @@ class Thing:
     """Whether the place is a field of one such thing, and not a fact about all of them."""
 
     @property
+    def stored(self) -> bool:
+        """Whether it is one of a collection, and not an activity such as a hook or a repair."""
+        return self.noun in _collections()
+
+    @property
     def home(self) -> str:
         """The family that the thing belongs to: `knowledge` for an entity."""
         return _homes().get(self.noun, self.noun)

@@ -64,7 +64,8 @@ def _state(kin: Kin, places: Sequence[Sight]) -> str:
         f"other values of {listed(map(_quoted, fields), 6)}" if fields else "",
         "404 for what the primary has" if gone else "",
     ]
-    return f"what it has of {kin.key[0]} differs: {'; '.join(part for part in parts if part)}"
+    does = "does or has" if any((place.cluster.route or "").startswith(("POST", "PUT", "PATCH", "DELETE")) for place in places) else "has"
+    return f"what it {does} of {kin.key[0]} differs: {'; '.join(part for part in parts if part)}"
 
 
 def _deed(kin: Kin, places: Sequence[Sight]) -> str:
@@ -133,6 +134,7 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
         "not-there": _with_statuses("does not know the method on a path"),
         "order": _with_fields("lists in another order"),
         "refusal": _refusal,
+        "rpc-versions": lambda _, places: f"introduces itself otherwise over RPC: {_changes(places)}",
         "rpc-transport": lambda _, places: f"speaks RPC over HTTP otherwise: {_changes(places)}",
         "search": lambda _, places: f"searches find other things, or rank them otherwise: {_fields(places)}",
         "settings": _settings,
@@ -147,16 +149,14 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
 _ASKING: Final = MappingProxyType(
     {
         "never": "never asks its model what the primary asks",
-        "otherwise": "asks its model more or less often, or what the primary does not ask",
-        "words": "asks its model in other words or with other options",
+        "otherwise": "asks its model more or less often, what the primary does not ask, or in other words",
     }
 )
 _TOOLS: Final = MappingProxyType(
     {
-        "constraints": "constrains tool parameters otherwise",
         "parameters": "tools take other parameters",
         "tools": "offers other tools, or in another order",
-        "words": "describes tools and parameters otherwise",
+        "words": "describes and constrains tools and parameters otherwise",
     }
 )
 
