@@ -4,7 +4,7 @@ The page: one self-contained file that works offline and runs nothing but its ow
 How this works
 --------------
 Jinja2 (with autoescape) writes the frame; the style, the script and the data are put into it whole. The data is a JSON island in
-which every `<`, `>`, `&`, U+2028 and U+2029 is a JSON escape, so no byte of traffic can end the element that holds it; the script
+which every `<`, `>`, `&` and everything beyond ASCII is a JSON escape, so no byte of traffic can end the element that holds it; the script
 sets text by `textContent` alone. A content security policy names the style and the script by their digests and forbids the rest:
 no other script, no style, no image, no request, no form.
 """
@@ -21,7 +21,7 @@ from replay.report.terminal import last_line
 from replay.report.text import moment, party_name, visible
 from replay.runs import Run
 
-_ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_ESCAPES: Final = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))
 
 
 def html(run: Run, bodies: Bodies = "diff") -> str:
@@ -71,7 +71,10 @@ def html(run: Run, bodies: Bodies = "diff") -> str:
 
 def escape_json(value: Any) -> str:
     """Give JSON that can stand inside a script element: no byte of it can end the element or begin a comment."""
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character, escape in _ESCAPES:
+        text = text.replace(character, escape)
+    return text
 
 
 def _asset(name: str) -> str:
