@@ -7,8 +7,9 @@ Where control and candidate agree with each other against the recording, the rep
 no good any more, a file that was not laid. Nothing is then known of the candidate, however green it looks. So such exchanges are counted, the
 whole ones (another status, another kind of body: a gap) and those with a leaf that no noise speaks for, and a run is incomplete where
 
-- more than `WHOLE_SHARE_MAX` of a domain's exchanges are such gaps, or more than `LEAF_SHARE_MAX` of them have any infidelity (in both cases at
-  least two), since a few leaves differ in every replay of a daemon that works in the background;
+- more than `WHOLE_SHARE_MAX` of a domain's exchanges (at least two) are such gaps, or more than `LEAF_SHARE_MAX` of them (at least four) have
+  any infidelity, since a few leaves differ in every replay of a daemon that works in the background; routes that tell of the moment (memory,
+  open files) count only as a whole;
 - all exchanges of a route, or of a domain, are such gaps, be it only one; or all of a route's, at least two, lack or have more things than
   recorded (every recall is empty): small in its domain, and nothing is known of it;
 - a lane of what the daemon asked its models was recorded, and neither replay was given it, or the control was left without answers on it.
@@ -19,15 +20,19 @@ Each sentence says the count, of how many, and the share that is allowed.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from replay.compare.asked import UNANSWERED
 from replay.model import Finding, GapReason, Pair, Witness
+from replay.routes import by_name
 
 WHOLE_SHARE_MAX: Final = 0.05
 """More whole exchanges that the replay itself spoilt than this share of a domain's planned ones, and the run proves nothing."""
 LEAF_SHARE_MAX: Final = 0.10
 """The same for exchanges in which any leaf is the replay's doing."""
+_LEAF_FLOOR: Final = 3.0
+"""So many exchanges may always have such a leaf: a count of rows, the order of a log."""
 GAP_SHARE_MAX: Final = 0.25
 """More gaps that nobody asked for than this share of what was to be compared, and the run proves nothing."""
 _BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
@@ -103,7 +108,8 @@ def _count(pairs: Iterable[Pair], findings: Iterable[Finding], excused: Callable
     leaf: set[str] = set()
     membership: set[str] = set()
     for finding in findings:
-        if finding.witness is Witness.INFIDELITY and finding.subject.kind == "exchange" and not excused(finding):
+        ours = finding.witness is Witness.INFIDELITY and finding.subject.kind == "exchange" and finding.route not in _volatile()
+        if ours and not excused(finding):
             leaf.add(finding.subject.id)
             if finding.kind in _MEMBERSHIP:
                 membership.add(finding.subject.id)
@@ -127,6 +133,12 @@ def _count(pairs: Iterable[Pair], findings: Iterable[Finding], excused: Callable
     return tally
 
 
+@cache
+def _volatile() -> frozenset[str]:
+    """Name the routes that tell of the daemon's process and of the moment."""
+    return frozenset(name for name, route in by_name().items() if route.replay_class == "volatile-read")
+
+
 def _unfaithful(tally: _Tally) -> str:
     for name, place in sorted(tally.domains.items()):
         spoilt = place.whole + place.leaf
@@ -134,8 +146,8 @@ def _unfaithful(tally: _Tally) -> str:
             return _words(
                 name, place.whole, place.planned, f"more than {WHOLE_SHARE_MAX:.0%} got another status or kind of body in both replays"
             )
-        if spoilt > max(1.0, LEAF_SHARE_MAX * place.planned):
-            return _words(name, spoilt, place.planned, f"more than {LEAF_SHARE_MAX:.0%} differ in both replays alike")
+        if spoilt > max(_LEAF_FLOOR, LEAF_SHARE_MAX * place.planned):
+            return _words(name, spoilt, place.planned, f"more than {LEAF_SHARE_MAX:.0%} and {_LEAF_FLOOR:.0f} differ in both replays alike")
     for name, place in sorted(tally.routes.items()):
         if place.whole == place.planned:
             return _words(name, place.whole, place.planned, f"all got {_WHOLE}")
