@@ -10,10 +10,11 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 from replay.compare.difference import Difference
 from replay.compare.layouts import compare_layouts
+from replay.compare.lines import compare_lines
 from replay.compare.pages import compare_pages
 from replay.compare.rpc import compare_messages, messages_of
 from replay.compare.state import Place, Scene
@@ -142,6 +143,8 @@ def _by_kind(recorded: Exchange, observed: Exchange, one: Content, two: Content,
                 yield from narrow(found, scene)
         case "json":
             yield from _json(one, two, scene, _both_refuse(recorded, observed))
+        case "ndjson":
+            yield from compare_lines(cast("tuple[Value, ...]", one.value), cast("tuple[Value, ...]", two.value), scene)
         case _:
             suffix = f"$.<{one.kind}>"
             yield from walk_pair(as_value(one), as_value(two), scene, Place(suffix, suffix))

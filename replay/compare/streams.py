@@ -12,17 +12,17 @@ than the recorded client stayed is nobody's fault: that client could not have se
 
 import re
 from bisect import bisect_left
-from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Final
 
 from replay.compare.blinding import blind
 from replay.compare.difference import ABSENT, Difference
+from replay.compare.laying import Laid, Sequences, lay
 from replay.compare.state import Place, Scene
 from replay.compare.walk import walk_pair
-from replay.content import Content, Event, Number, Value, event_ends, match_in_order, parse
+from replay.content import Content, Event, Number, Value, event_ends, parse
 from replay.model import DifferenceClass, EndReason, Exchange, Response
 
 _LEFT_OPEN: Final = "left open"
@@ -58,11 +58,13 @@ def compare_streams(recorded: Exchange, observed: Exchange, one: Content, two: C
         scene.side.not_compared["stream keep-alives and comments"] += len(one.comments) + len(two.comments)
     left, right = _whole_events(recorded, observed, one, scene), _whole_events(recorded, observed, two, scene)
     laid = _lay(left, right)
-    for index, other in sorted(laid.stayed + laid.changed):
+    for index, other in laid.stayed:
+        if _is_same(left[index], right[other], scene):
+            continue
         yield from walk_pair(event_value(left[index]), event_value(right[other]), scene, Place(f"$.<sse>[{index}]", "$.<sse>[*]"))
-    # What was moved may stand for another event of its kind, so ids met there prove nothing.
+    # What was moved or changed may stand for another event of its kind, so ids met there prove nothing.
     unbound = replace(scene, binding=False)
-    for index, other in sorted(laid.moved):
+    for index, other in sorted(laid.moved + laid.changed):
         yield from walk_pair(event_value(left[index]), event_value(right[other]), unbound, Place(f"$.<sse>[{index}]", "$.<sse>[*]"))
     if laid.moved:
         yield _order(left, right, laid)
@@ -71,6 +73,13 @@ def compare_streams(recorded: Exchange, observed: Exchange, one: Content, two: C
     if late:
         scene.side.not_compared["stream events that came after the recorded client had left"] += len(late)
     yield from _alone(right, [index for index in laid.right_only if index not in late], "event more")
+
+
+def _is_same(one: Event, two: Event, scene: Scene) -> bool:
+    """Whether two events are the same in every sign, and hold no id that may have another name over there."""
+    if one.text != two.text or (one.name, one.id, one.retry, one.finished) != (two.name, two.id, two.retry, two.finished):
+        return False
+    return len(scene.side.bindings) == 0 or scene.side.bindings.leaves(one.text.encode("utf-8", "surrogateescape"))
 
 
 def event_value(event: Event) -> Value:
@@ -147,51 +156,17 @@ def _whole_events(recorded: Exchange, observed: Exchange, content: Content, scen
 # --- which event stands for which ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Laid:
-    stayed: list[tuple[int, int]]
-    moved: list[tuple[int, int]]
-    changed: list[tuple[int, int]]
-    left_only: list[int]
-    right_only: list[int]
-
-
-def _lay(left: Sequence[Event], right: Sequence[Event]) -> _Laid:
+def _lay(left: Sequence[Event], right: Sequence[Event]) -> Laid:
     big = max(len(left), len(right)) > _UNREAD_KEYS_MAX
     keys, others = ([event.text if big else _key(event) for event in side] for side in (left, right))
-    stayed = match_in_order(keys, others)
-    free_left, free_right = _free(len(left), {one for one, _ in stayed}), _free(len(right), {two for _, two in stayed})
-    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
-    for index in free_right:
-        waiting[others[index]].append(index)
-    moved = [(index, waiting[keys[index]].popleft()) for index in free_left if waiting.get(keys[index])]
-    gone, come = {one for one, _ in moved}, {two for _, two in moved}
-    free_left, free_right = [n for n in free_left if n not in gone], [n for n in free_right if n not in come]
-    changed: list[tuple[int, int]] = []
-    if free_left and free_right:
-        for first, second in pairwise([(-1, -1), *stayed, (len(left), len(right))]):
-            lefts = free_left[bisect_left(free_left, first[0] + 1) : bisect_left(free_left, second[0])]
-            rights = free_right[bisect_left(free_right, first[1] + 1) : bisect_left(free_right, second[1])]
-            if lefts and rights:
-                pairs = match_in_order([_type_of(left[n]) for n in lefts], [_type_of(right[n]) for n in rights])
-                changed.extend((lefts[one], rights[two]) for one, two in pairs)
-    gone, come = {one for one, _ in changed}, {two for _, two in changed}
-    free_left, free_right = [n for n in free_left if n not in gone], [n for n in free_right if n not in come]
-    elsewhere = _by_type(left, right, free_left, free_right)
-    gone, come = {one for one, _ in elsewhere}, {two for _, two in elsewhere}
-    return _Laid(stayed, moved + elsewhere, changed, [n for n in free_left if n not in gone], [n for n in free_right if n not in come])
+    return lay(
+        Sequences(keys, others, lambda n: _type_of(left[n]), lambda n: _type_of(right[n]), lambda n: _name(left[n]), lambda n: _name(right[n]))
+    )
 
 
-def _by_type(left: Sequence[Event], right: Sequence[Event], lefts: list[int], rights: list[int]) -> list[tuple[int, int]]:
-    """Pair the only event of a type that is left on one side with the only one on the other: it was moved, and changed."""
-    one, two = ({_label(side[n]): n for n in of} for side, of in ((left, lefts), (right, rights)))
-    many = [Counter(_label(side[n]) for n in of) for side, of in ((left, lefts), (right, rights))]
-    named = [label for label in one if label not in {"", "message"} and label in two and many[0][label] == many[1][label] == 1]
-    return [(one[label], two[label]) for label in named]
-
-
-def _free(count: int, taken: set[int]) -> list[int]:
-    return [index for index in range(count) if index not in taken]
+def _name(event: Event) -> str:
+    label = _label(event)
+    return "" if label == "message" else label
 
 
 def _key(event: Event) -> str:
@@ -217,7 +192,7 @@ def _label(event: Event) -> str:
 # --- what is told ---
 
 
-def _order(left: Sequence[Event], right: Sequence[Event], laid: _Laid) -> Difference:
+def _order(left: Sequence[Event], right: Sequence[Event], laid: Laid) -> Difference:
     """One difference for a stream: both orders of the events around those that moved."""
     first = min(index for index, _ in laid.moved)
     pairs = sorted(laid.stayed + laid.moved)
@@ -249,7 +224,7 @@ def _told(at: str, value: Value, transition: str, *, missing: bool) -> Differenc
     return Difference(DifferenceClass.STRUCTURAL, "stream-events", "$.<sse>[*]", at, recorded, observed, transition)
 
 
-def _after_leaving(recorded: Exchange, observed: Exchange, laid: _Laid, count: int) -> set[int]:
+def _after_leaving(recorded: Exchange, observed: Exchange, laid: Laid, count: int) -> set[int]:
     """Which events at the observed stream's end came later than the recorded client stayed."""
     if recorded.end is not EndReason.CLIENT_LEFT or not laid.right_only or laid.right_only[-1] != count - 1:
         return set()

@@ -122,6 +122,21 @@ def test_lines_of_json_are_walked(exchange: Maker, scene: Scenes) -> None:
     assert told(one, exchange(raw=b'{"id":"a","n":1}\n', media=NDJSON), scene()) == [("missing-item", "$.<ndjson>[1]", "object → absent")]
 
 
+def test_a_line_that_changed_stands_where_it_stood(exchange: Maker, scene: Scenes) -> None:
+    """Between the same neighbours a line with another content is one that changed, however little is alike; another order is one finding."""
+    lines = [b'{"event":"start","n":%d}' % n for n in range(4)]
+    other = [*lines[:2], b'{"event":"start","n":77}', lines[3]]
+    swapped = [lines[1], lines[0], *lines[2:]]
+
+    assert told(exchange(raw=b"\n".join(lines), media=NDJSON), exchange(raw=b"\n".join(other), media=NDJSON), scene()) == [
+        ("value", "$.<ndjson>[2].n", "number")
+    ]
+    assert told(exchange(raw=b"\n".join(lines), media=NDJSON), exchange(raw=b"\n".join(swapped), media=NDJSON), scene()) == [
+        ("order", "$.<ndjson>", "order")
+    ]
+    assert [item[0] for item in told(exchange(raw=b"1\n2\n", media=NDJSON), exchange(raw=b"2\n", media=NDJSON), scene())] == ["missing-item"]
+
+
 # --- doubled keys and refusals ---
 
 
