@@ -27,7 +27,7 @@ from replay.archive.codec import Body, SegmentHead, checked, decode_one, entry_e
 from replay.archive.formats import FORMAT
 from replay.archive.index import Block, Index
 from replay.archive.joining import Parts, join_parts, may_lack_chunks, opened_twice, torn_gap
-from replay.archive.segments import bodies_of, load_index
+from replay.archive.segments import SegmentFile, bodies_of, load_index
 from replay.model import Answered, ArchiveError, Chunks, Ended, Exchange, Gap, GapReason, Opened, Record
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Roll:
                 for block in places:
                     if block.holds == "records":
                         raw = self._read(file.read, block, segment)
-                        for record in self._note(raw, count + block.number, block, file.number, segment):
+                        for record in self._note(raw, count + block.number, block, file, at):
                             if isinstance(record, Gap):
                                 gaps.append(record)
                             yield record
@@ -200,7 +200,8 @@ class Roll:
         self._count = sum(1 for _ in self.numbers())
         self.gaps = (*gaps, *(torn_gap(number, event) for number, event in sorted(torn.items())), *self._unsaid(gaps))
 
-    def _note(self, raw: bytes, number: int, block: Block, written: int, segment: "Segment") -> Iterator[Record]:
+    def _note(self, raw: bytes, number: int, block: Block, file: SegmentFile, at: int) -> Iterator[Record]:
+        written, segment = file.number, self.archive.segments[at]
         ends = entry_ends(raw)
         if ends[-1] != len(raw) or len(ends) - 1 != block.records:
             place = f"{self.archive.path / segment.file}: the block at byte {block.offset}"
@@ -225,7 +226,7 @@ class Roll:
             kind = _TYPE.match(raw, begin, end) if at_once else None
             if kind is not None and kind[1] not in _BESIDE and kind[1] not in _PARTS:
                 continue
-            record = self._whole(raw[begin:end], block, written, segment)
+            record = self._whole(raw[begin:end], block, file, at)
             match record:
                 case Opened():
                     if record.lane != "daemon":
@@ -445,14 +446,13 @@ class Roll:
         with self.archive.open_segment(self.archive.segments[at]) as file:
             return _filled(value, bodies_of(file, self._list(at)).content)
 
-    def _whole(self, raw: bytes, block: Block, written: int, segment: "Segment") -> Record:
+    def _whole(self, raw: bytes, block: Block, file: SegmentFile, at: int) -> Record:
         try:
-            with self.archive.open_segment(segment) as file:
-                entry = decode_one(raw, bodies_of(file, self._list(self.archive.segments.index(segment))).content, written)
+            entry = decode_one(raw, lambda digest: bodies_of(file, self._list(at)).content(digest), file.number)
             if isinstance(entry, SegmentHead | Body | Index):
                 raise ArchiveError("something else than records is in it")  # noqa: TRY301 - gets its place below
         except ArchiveError as error:
-            raise ArchiveError(f"{self.archive.path / segment.file}: the block at byte {block.offset}: {error}") from error
+            raise ArchiveError(f"{file.path}: the block at byte {block.offset}: {error}") from error
         return entry
 
     def _all(self, number: int) -> Iterator[Record]:

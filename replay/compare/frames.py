@@ -15,16 +15,17 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import compress
-from operator import eq, ne
+from operator import ne
 from typing import Final
 
+from replay.compare.blinding import role_of, spans_of
 from replay.compare.keys import is_map, skeleton_child
 from replay.compare.leaves import relate
 from replay.compare.state import Place, Scene, Side
 from replay.content import Number, Value, parse
 
 _KEPT: Final = 2048
-_BODY_CHARS_MAX: Final = 65_536
+_BODY_CHARS_MAX: Final = 32_768
 _PIECES_MAX: Final = 256
 """More pieces that differ, and comparing at length is as fast."""
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -36,6 +37,9 @@ _BACKSLASH, _QUOTE = "\\\1", "\\\2"
 """What stands for an escaped backslash and an escaped quotation mark: control signs can't stand in JSON themselves."""
 
 type Spots = tuple[Place, ...] | None
+
+_NEW: Final[Spots] = (Place("new"),)
+_ONCE: Final[Spots] = (Place("seen once"),)
 
 
 class Frames:
@@ -59,31 +63,37 @@ class Frames:
             return False
         if len(one) != len(two):
             return False
-        apart = [at for at, differs in enumerate(map(ne, one, two)) if differs]
+        apart = list(compress(range(len(one)), map(ne, one, two)))
         if len(apart) > _PIECES_MAX:
             return False
-        if scene.side.bindings.renames and _touch(one, two, scene.side):
-            return False
-        spots = self._spots(left, one, two, apart)
-        return spots is not None and self._related([(one[at], two[at], spot) for at, spot in zip(apart, spots, strict=True)], apart, scene)
-
-    def _spots(self, left: bytes, one: list[str], two: list[str], apart: list[int]) -> Spots:
-        blanked = one.copy()
+        frame = one.copy()
         for at in apart:
             if at % 2:
-                blanked[at] = _BLANK
+                if role_of(one[at]) is None and not spans_of(one[at]):
+                    return False
+                frame[at] = _BLANK
             else:
-                blanked[at], other = _NUMBER.sub(_BLANK, one[at]), _NUMBER.sub(_BLANK, two[at])
-                if blanked[at] != other or other.count(_BLANK) != 1:
-                    return None
-        frame = '"'.join(blanked)
-        if frame in self._known:
-            return self._known[frame]
+                frame[at], other = _NUMBER.sub(_BLANK, one[at]), _NUMBER.sub(_BLANK, two[at])
+                if frame[at] != other or other.count(_BLANK) != 1:
+                    return False
+        if scene.side.bindings.renames and _touch(frame, scene.side):
+            return False
+        spots = self._spots(left, '"'.join(frame), one, apart)
+        return spots is not None and self._related([(one[at], two[at], spot) for at, spot in zip(apart, spots, strict=True)], apart, scene)
+
+    def _spots(self, left: bytes, frame: str, one: list[str], apart: list[int]) -> Spots:
+        known = self._known.get(frame, _NEW)
+        if known is _NEW:
+            # a frame that never comes again is not worth being read: the long way is as fast
+            self._known[frame] = _ONCE
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+            return None
+        if known is not _ONCE:
+            return known
         content = parse(left, b"application/json")
         spots = _places(one, apart, content.value) if content.kind == "json" and not content.notes else None  # type: ignore[arg-type]  # by kind
         self._known[frame] = spots
-        if len(self._known) > _KEPT:
-            self._known.popitem(last=False)
         return spots
 
     def _related(self, leaves: list[tuple[str, str, Place]], apart: list[int], scene: Scene) -> bool:
@@ -126,17 +136,16 @@ def pieces_of(body: bytes) -> list[str]:
 
 def _pieces(body: bytes) -> list[str]:
     text = body.decode("utf-8")
-    if "\\" in text:
+    if '\\"' in text:
         text = text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
     return text.split('"')
 
 
-def _touch(one: list[str], two: list[str], side: Side) -> bool:
+def _touch(frame: list[str], side: Side) -> bool:
     """Whether a piece that both have may be an id with another name over there, or hold one."""
-    both = list(compress(one, map(eq, one, two)))
-    if side.bindings.touch(both):
+    if side.bindings.touch(frame):
         return True
-    nested = [word for piece in both if _QUOTE in piece for word in piece.replace(_BACKSLASH, "").split("\2")]
+    nested = [word for piece in frame if "\2" in piece for word in piece.replace(_BACKSLASH, "").split("\2")]
     return bool(nested) and side.bindings.touch(word.rstrip("\\") for word in nested)
 
 

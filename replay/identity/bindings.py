@@ -1,7 +1,9 @@
 """One renaming per kind of id, recorded ↔ observed, and rewriting by it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from replay import model
 from replay.identity.counters import Counters
@@ -11,6 +13,7 @@ from replay.identity.scanning import may_hold
 from replay.workspace.tokens import claims
 
 _WEAK = " (by order)"
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ class Bindings:
 
 
 def _is_opaque(word: str) -> bool:
+    if _UUID.fullmatch(word):  # most of them, and told in no time
+        return False
     spans = find(word)
     return not spans or spans[0].end - spans[0].start != len(word)
 
