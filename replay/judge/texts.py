@@ -89,6 +89,9 @@ def _outline(value: Value, key: str, *, words: int) -> Value:
             return [_outline(item, key, words=words) for item in value]
         case Number():
             return "<n>"
+        case str() if (role := role_of(value)) is not None and role.kind != "composed":
+            # Of an id or a time its kind, and how it is spelt: one of another precision is another item.
+            return f"<{role}>"
         case str():
             plain = blind_text(_CUT.sub("", value))
             pieces = _NUMBER.sub("<n>", plain).split() if words else []
