@@ -58,6 +58,8 @@ def contract(run: Run) -> dict[str, Any]:
             "found": run.canaries.found,
             "blind": run.canaries.blind,
             "missed": list(run.canaries.missed),
+            "swallowed": [{"rule": rule, "words": words} for rule, words in run.canaries.swallowed],
+            "kinds": [{"part": part, "planted": planted, "found": found} for part, planted, found in run.canaries.kinds],
         },
         "strength": [strength_row(strength) for strength in run.strength],
     }

@@ -188,9 +188,23 @@ def _notes(run: Run) -> str:
     if run.timing:
         counts = ", ".join(f"{visible(name)} {n:,}" for name, n in run.timing)
         lines.append(f"timing     {counts}; noise floor {run.timing_floor_ms:.3g} ms")
+    if run.timings:
+        lines.append(f"by route   {timing_words(run)}")
     lines += [f"rules      {word}: {', '.join(map(visible, ids))}" for word, ids in _rules(run) if ids]
     lines += [f"canary     not found: {visible(words)}" for words in run.canaries.missed]
     return "\n".join(lines)
+
+
+def timing_words(run: Run) -> str:
+    """Say what the times by route show: how many routes of each outcome, and how the candidate usually compares with the control."""
+    rows = [row for row in run.timings if row.route != "*"]
+    counts = Counter(row.outcome for row in rows)
+    words = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items(), key=lambda item: (item[0] != "late", item[0])))
+    usual = next((row for row in run.timings if row.route == "*" and row.ratio is not None), None)
+    if usual is None:
+        return words
+    span = "" if usual.ratio_low is None or usual.ratio_high is None else f" ({usual.ratio_low:.2f} to {usual.ratio_high:.2f})"
+    return f"{words}; usually ×{usual.ratio:.2f}{span} of the control"
 
 
 def _rules(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:

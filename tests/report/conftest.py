@@ -446,7 +446,7 @@ def make_sample() -> Run:
         rules_digest="sha256:" + "12" * 32,
         rules_unused=("old-health-shape",),
         noise_digest="sha256:" + "34" * 32,
-        canaries=Canaries(12, 12, 0),
+        canaries=Canaries(12, 12, 0, swallowed=(("token-lifetime", "another number at $.expiresIn of #9"),), kinds=(("read structural", 3, 3),)),
     )
 
 

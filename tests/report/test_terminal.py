@@ -159,3 +159,9 @@ def test_what_the_recording_lacks_is_told(sample: Run) -> None:
     assert "lacks 3 not written, 1,234 sampled out" in markdown(lacking)
     assert contract(lacking)["recorded"]["lacks"] == {"not written": 3, "sampled out": 1234}
     assert "lacks" not in table(sample)
+
+
+def test_times_by_route_are_told_in_a_line(sample: Run) -> None:
+    """How many routes are late, alike or without evidence, and the usual ratio with its interval."""
+    assert "by route   1 late, 1 alike, 1 not enough evidence; usually ×0.62 (0.50 to 0.70) of the control\n" in table(sample)
+    assert "by route" not in table(replace(sample, timings=()))
