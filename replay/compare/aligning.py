@@ -20,13 +20,13 @@ from typing import Final
 
 from replay.compare.blinding import blind, blind_text
 from replay.compare.likeness import are_two_things, pair_alike
-from replay.compare.naming import NAMES, holders, sketch
+from replay.compare.naming import NAMES, content_of, holders, sketch
 from replay.compare.proving import prove_keys
 from replay.content import Alignment, Number, Pairing, Value, align, walk
 from replay.identity import Bindings
 
-_LEAVES_MAX: Final = 500
-"""Of an item with more leaves it is not asked whether a single one changed."""
+_PARTS_MAX: Final = 500
+"""Parts of two items that are looked at to see whether a single one changed."""
 
 type _Translate = Callable[[str], str | None]
 type _Keys = Sequence[Hashable | None]
@@ -36,6 +36,8 @@ def align_items(recorded: Sequence[Value], observed: Sequence[Value], bindings: 
     """Pair the items of two lists; pairs that rest on likeness or order alone are weak. *equal* tells whether two items are the same."""
     work = _Work(recorded, observed, bindings)
     work.trim(equal)
+    if work.open:
+        _take_in_step(work)
     if work.open:
         _align_leaves(work, bindings.observed_for, bindings.recorded_for)
     if work.open:
@@ -116,6 +118,31 @@ class _Work:
         return Alignment(tuple(sorted(self.pairs, key=lambda pair: pair.left)), tuple(self.free[0]), tuple(self.free[1]))
 
 
+def _take_in_step(work: _Work) -> None:
+    """Pair objects one by one where both lists give the same names, each once, in the same order, and no known id says otherwise."""
+    left, right = ([side[n] for n in free] for side, free in zip(work.sides, work.free, strict=True))
+    first = left[0]
+    if len(left) != len(right) or not isinstance(first, dict) or not all(isinstance(item, dict) for item in (*left, *right)):
+        return
+    for name in NAMES:
+        if not isinstance(first.get(name), str):
+            continue
+        here, there = ([item.get(name) if isinstance(item, dict) else None for item in items] for items in (left, right))
+        once = here == there and all(isinstance(text, str) for text in here) and len({*map(str, here)}) == len(here)
+        if once and not any(_may_be_elsewhere(one, two, work.bindings) for one, two in zip(left, right, strict=True)):
+            work.take(list(range(len(left))), list(range(len(right))))
+            return
+
+
+def _may_be_elsewhere(one: Value, two: Value, bindings: Bindings) -> bool:
+    """Whether an own id of one of two items is bound, and not to the other's."""
+    if bindings.version == 0:
+        return False
+    here, there = (item.get("id") if isinstance(item, dict) else None for item in (one, two))
+    known = bindings.observed_for(here) if isinstance(here, str) else None
+    return known != there if known is not None else isinstance(there, str) and bindings.recorded_for(there) is not None
+
+
 def _are_known_apart(one: Value, two: Value, bindings: Bindings) -> bool:
     """Whether the own ids of two items are both known for sure, and to be other things."""
     if not isinstance(one, dict) or not isinstance(two, dict) or not len(bindings):
@@ -161,7 +188,7 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
         return value if isinstance(value, str) and value and translate(value) in {None, value} else None
 
     def content(item: Value) -> str | None:
-        return blind(item) if isinstance(item, dict | list) else None
+        return content_of(item) if isinstance(item, dict | list) else None
 
     def bound_id(item: Value) -> str | None:
         return _own_id(item, bindings.firm_for)
@@ -278,14 +305,12 @@ def _may_be(one: Value, two: Value, observed_for: _Translate) -> bool:
 
 
 def _changes(one: Value, two: Value, observed_for: _Translate) -> int:
-    """Count the leaves and parts in which two items differ, up to two; items with very many leaves count as differing."""
+    """Count the leaves and parts in which two items differ, up to two, in as many parts as are looked at."""
     found = seen = 0
     stack: list[tuple[Value, Value]] = [(one, two)]
-    while stack and found <= 1:
+    while stack and found <= 1 and seen < _PARTS_MAX:
         left, right = stack.pop()
         seen += 1
-        if seen > _LEAVES_MAX:
-            return _LEAVES_MAX
         if isinstance(left, dict) and isinstance(right, dict) and left and right:
             found += len(left.keys() ^ right.keys())
             stack.extend((left[key], right[key]) for key in left if key in right)

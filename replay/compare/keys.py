@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from replay.compare.blinding import blind, blind_text
-from replay.compare.naming import plain_key
+from replay.compare.blinding import blind_text
+from replay.compare.naming import content_of, plain_key
 from replay.compare.state import Scene
 from replay.content import Value, align, child
 
@@ -111,7 +111,7 @@ def _case(key: str) -> str:
 
 
 def _by_ids(recorded: _Side, observed: _Side, scene: Scene) -> tuple[dict[str, str], set[str]]:
-    (left, values), (right, others_values) = recorded, observed
+    (left, values), (right, other_values) = recorded, observed
     names: dict[str, str] = {}
     free = dict.fromkeys(right)
     known: set[str] = set()
@@ -128,7 +128,9 @@ def _by_ids(recorded: _Side, observed: _Side, scene: Scene) -> tuple[dict[str, s
     others = [key for key in free if blind_text(key) != key and scene.side.bindings.recorded_for(key) is None]
     weak: set[str] = set()
     if rest and others:
-        alike = align([(blind_text(key), blind(values[key])) for key in rest], [(blind_text(key), blind(others_values[key])) for key in others])
+        alike = align(
+            [(blind_text(key), content_of(values[key])) for key in rest], [(blind_text(key), content_of(other_values[key])) for key in others]
+        )
         for pair in alike.pairs:
             names[rest[pair.left]] = others[pair.right]
             if pair.weak:

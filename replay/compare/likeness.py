@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 from replay.compare.blinding import blind, measured, role_of
-from replay.compare.naming import KINDS, plain_key
+from replay.compare.naming import KINDS, content_of, plain_key
 from replay.content import Number, Value
 from replay.identity import ID_KINDS, TIME_KINDS, Bindings
 
@@ -123,7 +123,7 @@ def _text_of(path: _Path, leaf: Value, translate: _Translate) -> str | None:
         case Number():
             return None if path and measured(path[-1]) else leaf.text
         case list() | dict() if leaf:
-            return blind(leaf)
+            return content_of(leaf)
     return None
 
 

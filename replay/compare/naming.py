@@ -12,6 +12,8 @@ KINDS: Final = frozenset(
 )
 """Members that say what kind of thing an item is: two that disagree here are two things."""
 _SKETCH_CHARS_MAX: Final = 80
+_LEVELS_MAX: Final = 200
+"""What is nested more deeply is not named by its content."""
 
 
 def sketch(item: Value) -> Value:
@@ -21,7 +23,28 @@ def sketch(item: Value) -> Value:
             value = holder.get(name)
             if isinstance(value, str) and value:
                 return value[:_SKETCH_CHARS_MAX]
-    return item if not isinstance(item, dict | list) else blind(item)[:_SKETCH_CHARS_MAX]
+    return item if not isinstance(item, dict | list) else (content_of(item) or "(nested deeply)")[:_SKETCH_CHARS_MAX]
+
+
+def content_of(item: Value) -> str | None:
+    """An item's content without ids, times and measured numbers; None where it is nested too deeply for that to be its name."""
+    if _is_deep(item):
+        return None
+    try:
+        return blind(item)
+    except RecursionError:
+        return None
+
+
+def _is_deep(item: Value) -> bool:
+    """Tell quickly whether a value is nested very deeply along the first part of each level that has parts."""
+    for _ in range(_LEVELS_MAX):
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        below = next((part for part in inner if isinstance(part, dict | list)), None)
+        if below is None:
+            return False
+        item = below
+    return True
 
 
 def holders(item: Value) -> list[dict[str, Value]]:

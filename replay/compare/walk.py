@@ -24,14 +24,14 @@ from replay.compare.leaves import relate
 from replay.compare.ranking import is_ranked, order_difference
 from replay.compare.state import Place, Scene
 from replay.compare.vectors import compare_numbers, is_vector
-from replay.content import Alignment, Number, Value, embedded
+from replay.content import Alignment, Number, Pairing, Value, embedded
 from replay.identity import Bindings
 from replay.model import DifferenceClass
 
 _DEPTH_MAX: Final = 1000
 """Levels of an answer that are walked one by one. Places below are too long to be told."""
 _SKIP_DEPTH_MAX: Final = 64
-"""Levels at which whole parts are asked for equality: each such question looks at all that is below."""
+"""Levels at which whole parts are asked for equality, and lists are aligned: each such question looks at all that is below."""
 
 
 class _Task(NamedTuple):
@@ -177,8 +177,11 @@ def _lists(recorded: list[Value], observed: list[Value], task: _Task, below: lis
         yield from compare_numbers(recorded, observed, scene, place)
         return
     bindings, at, skeleton = scene.side.bindings, place.at, f"{place.path}[*]"
-    equal: Callable[[Value, Value], bool] = lambda one, two: _skips(one, two, bindings, depth)  # noqa: E731  # passed on as it is
-    alignment = align_items(recorded, observed, bindings, equal)
+    if depth > _SKIP_DEPTH_MAX:
+        alignment = _by_place(len(recorded), len(observed))
+    else:
+        equal: Callable[[Value, Value], bool] = lambda one, two: _skips(one, two, bindings, depth)  # noqa: E731  # passed on as it is
+        alignment = align_items(recorded, observed, bindings, equal)
     for pair in alignment.pairs:
         one, two = recorded[pair.left], observed[pair.right]
         if pair.equal:
@@ -193,6 +196,12 @@ def _lists(recorded: list[Value], observed: list[Value], task: _Task, below: lis
     yield from _repeated(recorded, observed, alignment, place)
     yield from order_difference(recorded, observed, alignment, scene, place, ranked=is_ranked(recorded, scene.route, place.path))
     yield from _alone(recorded, observed, alignment, place)
+
+
+def _by_place(left: int, right: int) -> Alignment:
+    """Pair by index alone: so far down nothing says more, and to look for it would look at all that is below."""
+    common = min(left, right)
+    return Alignment(tuple(Pairing(n, n, weak=True) for n in range(common)), tuple(range(common, left)), tuple(range(common, right)))
 
 
 def _give_way(one: Value, two: Value, scene: Scene, skeleton: str) -> None:
