@@ -50,6 +50,8 @@ _REPORTS: Final = frozenset({"analytics", "telemetry", "logs", "metrics", "usage
 """Words of routes on which a daemon tells of its own work and load."""
 _SEARCHES: Final = frozenset({"search", "recall", "similar", "browse"})
 """Words of routes and tools that look for something."""
+_SHOWS: Final = _SEARCHES | {"get", "list", "show", "status", "tree", "read", "report"}
+"""Words of tools that show something and change nothing."""
 _RESHAPED_SHARE: Final = 0.5
 _RESHAPED_KEYS: Final = 6
 _CONSTANT: Final = 3
@@ -141,6 +143,8 @@ def _of_habit(place: Sight, _: Context) -> Kin | None:
             return Kin("habit", ("q-list-as-text", ""))
         if one and two and _case(one) and _case(two) and _case(one) != _case(two) and similar_words(one, two):
             return Kin("habit", ("q-word-case", f"{_case(one)} → {_case(two)}"))
+        if one and two and words(place.thing.field)[-1:] == ["by"]:
+            return Kin("habit", ("q-actor", ""))
         if one and two and _HTML.search(one) and _HTML.search(two):
             return Kin("habit", ("q-html-markup", ""))
     return None
@@ -310,11 +314,17 @@ def _of_shape(place: Sight, context: Context) -> Kin | None:
 
 def _outermost(place: Sight) -> bool:
     """Whether a place is a key of the whole answer, and not of a thing that it shows."""
-    return len(steps(place.cluster.path)) == 1 and not place.thing.row and not place.tool
+    taken = steps(place.cluster.path)
+    if place.tool:
+        # What a tool answers is JSON in a text: of a tool that shows something a thing, of any other what it says of its deed.
+        return len(taken) > 1 and taken[-2].kind == "root" and not _SHOWS & set(words(place.tool))
+    return len(taken) == 1 and not place.thing.row
 
 
 def _writes(place: Sight) -> bool:
-    """Whether the route does something, and does not just tell what there is."""
+    """Whether the route or tool does something, and does not just tell what there is."""
+    if place.tool:
+        return not _SHOWS & set(words(place.tool))
     return (place.cluster.route or "").partition(" ")[0] not in {"GET", "HEAD", "OPTIONS"}
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 QUIRKS: Final = MappingProxyType(
     {
+        "q-actor": "another name for who did it",
         "q-body-limit": "another limit on the size of a body",
         "q-boolean-as-number": "0 or 1 on one side, true or false on the other",
         "q-boolean-as-text": "the text true or false on one side, a boolean on the other",
@@ -45,6 +46,7 @@ QUIRKS: Final = MappingProxyType(
 
 _USUAL: Final = MappingProxyType(
     {
+        "q-actor": "the handler writes a fixed name, or another part of who asks; take it from the request as the primary does",
         "q-body-limit": "axum takes 2 MB unless told otherwise; set `DefaultBodyLimit` to the primary's",
         "q-boolean-as-number": "SQLite keeps booleans as 0 and 1, and the primary passes the row on; a typed row makes them booleans. "
         "Serialise the field as the number (`serialize_with`), or agree on booleans on both sides",
@@ -75,7 +77,8 @@ _USUAL: Final = MappingProxyType(
         "`to_rfc3339_opts(SecondsFormat::Millis, true)` writes what JavaScript does",
         "q-typed-body": "`Json<T>` and `Query<T>` refuse before the handler runs; take the body as bytes or `Value`, check it in the handler, "
         "and answer the primary's JSON error",
-        "q-unset": "the column is not written, or not read, by the candidate's statement; carry it along",
+        "q-unset": "the column is not written or not read by the candidate's statement, or the work that fills it is not done; "
+        "carry the column along, or look at the worker",
         "q-white-space": "one side trims or joins lines; keep the text as it came",
         "q-word-case": "an enum or a name written by hand in another case; rename it to the primary's word",
         "q-wrapped": "a field takes one value or a list of them, and is written back as a list; write it as it came",

@@ -225,6 +225,7 @@ def test_what_follows_is_counted_with_its_cause(finding: Make) -> None:
         ({"primary": '"a,b"', "candidate": '"[\\"a\\",\\"b\\"]"'}, "q-list-as-text"),
         ({"primary": '"checkFtsConsistency"', "candidate": '"check_fts"'}, "q-word-case"),
         ({"primary": '"agentStart"', "candidate": '"getDomState"', "route": "GET /api/memories"}, "state memory"),
+        ({"path": "$.item.updatedBy", "primary": '"driver"', "candidate": '"api"'}, "q-actor"),
         ({"path": "$.error", "primary": '"no such thing"', "candidate": '"Thing not found"'}, "error-words"),
         ({"kind": "order", "path": "$.results", "route": "GET /api/memories"}, "order"),
         ({"kind": "missing-item", "path": "$.results[*]"}, "search"),
