@@ -100,7 +100,9 @@ def _missed(control: Sequence[Call], observed: Sequence[Call]) -> list[tuple[str
     Told where more than `MISSED_SHARE_MAX` of a kind (at least two) were missed, or all of it.
     """
     told = []
-    asked, missed = Counter(call.kind for call in control), Counter(call.kind for call in control if call.missed)
+    # a worker that gets no answer asks again: what was asked counts, not how often
+    asked = Counter(kind for kind, _ in {_id(call) for call in control})
+    missed = Counter(kind for kind, _ in {_id(call) for call in control if call.missed})
     also = {call.kind for call in observed if call.missed}
     for kind, count in sorted(missed.items()):
         if kind in also and (count == asked[kind] or count > max(1.0, MISSED_SHARE_MAX * asked[kind])):

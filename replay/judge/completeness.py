@@ -147,7 +147,8 @@ def _unfaithful(tally: _Tally) -> str:
                 name, place.whole, place.planned, f"more than {WHOLE_SHARE_MAX:.0%} got another status or kind of body in both replays"
             )
         if spoilt > max(_LEAF_FLOOR, LEAF_SHARE_MAX * place.planned):
-            return _words(name, spoilt, place.planned, f"more than {LEAF_SHARE_MAX:.0%} and {_LEAF_FLOOR:.0f} differ in both replays alike")
+            why = f"more than {LEAF_SHARE_MAX:.0%} and {_LEAF_FLOOR:.0f} differ in both replays alike, and no measured noise explains them"
+            return _words(name, spoilt, place.planned, why)
     for name, place in sorted(tally.routes.items()):
         if place.whole == place.planned:
             return _words(name, place.whole, place.planned, f"all got {_WHOLE}")
