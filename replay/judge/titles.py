@@ -8,6 +8,19 @@ from replay.judge.habits import Kin, tally
 from replay.judge.quirks import quirk_words
 from replay.judge.sights import Sight
 
+_ASKING: Final = MappingProxyType(
+    {
+        "never": "never asks its model what the primary asks",
+        "otherwise": "asks its model more or less often, what the primary does not ask, or in other words",
+    }
+)
+_TOOLS: Final = MappingProxyType(
+    {
+        "parameters": "tools take other parameters",
+        "tools": "offers other tools, or in another order",
+        "words": "describes and constrains tools and parameters otherwise",
+    }
+)
 _FIELDS_MAX: Final = 6
 _ROUTES_MAX: Final = 2
 _VALUE_CHARACTERS: Final = 24
@@ -144,19 +157,6 @@ _TITLES: Final[Mapping[str, Callable[[Kin, Sequence[Sight]], str]]] = MappingPro
         "stream-end": _with_statuses("ends streams that the primary leaves open, and drops what came later"),
         "tool-fails": lambda _, places: f"tool calls fail or answer in other words: {_said(places)}",
         "tools": lambda kin, places: f"{_TOOLS[kin.key[0]]}: {_keys(places) if kin.key[0] == 'parameters' else _fields(places)}",
-    }
-)
-_ASKING: Final = MappingProxyType(
-    {
-        "never": "never asks its model what the primary asks",
-        "otherwise": "asks its model more or less often, what the primary does not ask, or in other words",
-    }
-)
-_TOOLS: Final = MappingProxyType(
-    {
-        "parameters": "tools take other parameters",
-        "tools": "offers other tools, or in another order",
-        "words": "describes and constrains tools and parameters otherwise",
     }
 )
 
