@@ -4,7 +4,8 @@ The order of aligned items, where order says something and where it is the produ
 A list is *ranked* where its route gives the best first (recall, search), or where its items carry a score, or a rank, that only falls, or
 rises, along the list. There another order is a `rank` difference, told with how far each item went; elsewhere it is `order`. It is one
 difference a list, about the items that both sides have: who is missing or more is said of each by itself.
-Items of equal score, on both sides, may stand in any order among themselves: that is counted, and no difference.
+Items of equal score, on both sides, may stand in any order among themselves: that is counted, and no difference. So is an order that follows
+from the items' own times (`chronology`).
 """
 
 import math
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+from replay.compare.chronology import follows_times
 from replay.compare.difference import Difference
 from replay.compare.naming import sketch
 from replay.compare.state import Place, Scene
@@ -47,6 +49,9 @@ def order_difference(
     name = _score_name([recorded[pair.left] for pair in alignment.pairs]) if ranked else None
     if name is not None and _only_ties(recorded, observed, alignment, name):
         scene.tolerate("items of equal score in another order", place.path)
+        return
+    if not ranked and follows_times(recorded, observed, alignment):
+        scene.tolerate("items in the order of their own times", place.path)
         return
     there = sorted(alignment.pairs, key=lambda pair: pair.right)
     left: list[Value] = [sketch(recorded[pair.left]) for pair in alignment.pairs]
