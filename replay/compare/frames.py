@@ -69,7 +69,7 @@ class Frames:
         frame = one.copy()
         for at in apart:
             if at % 2:
-                if role_of(one[at]) is None and not spans_of(one[at]):
+                if not _UUID.fullmatch(one[at]) and role_of(one[at]) is None and not spans_of(one[at]):
                     return False
                 frame[at] = _BLANK
             else:
