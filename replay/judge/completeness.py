@@ -7,9 +7,9 @@ Where control and candidate agree with each other against the recording, the rep
 no good any more, a file that was not laid. Nothing is then known of the candidate, however green it looks. So such exchanges are counted, the
 whole ones (another status, another kind of body: a gap) and those with a leaf that no noise speaks for, and a run is incomplete where
 
-- more than `WHOLE_SHARE_MAX` of a domain's exchanges (at least two) are such gaps, or more than `LEAF_SHARE_MAX` of them (at least four) have
-  any infidelity, since a few leaves differ in every replay of a daemon that works in the background; routes that tell of the moment (memory,
-  open files) count only as a whole;
+- more than `WHOLE_SHARE_MAX` of a domain's exchanges are such gaps, or more than `LEAF_SHARE_MAX` of them have any infidelity (in both cases at
+  least two), since a few leaves differ in every replay of a daemon that works in the background; routes that tell of the moment (memory, open
+  files) count only as a whole;
 - all exchanges of a route, or of a domain, are such gaps, be it only one; or all of a route's, at least two, lack or have more things than
   recorded (every recall is empty): small in its domain, and nothing is known of it;
 - a lane of what the daemon asked its models was recorded, and neither replay was given it, or the control was left without answers on it.
@@ -31,8 +31,6 @@ WHOLE_SHARE_MAX: Final = 0.05
 """More whole exchanges that the replay itself spoilt than this share of a domain's planned ones, and the run proves nothing."""
 LEAF_SHARE_MAX: Final = 0.10
 """The same for exchanges in which any leaf is the replay's doing."""
-_LEAF_FLOOR: Final = 3.0
-"""So many exchanges may always have such a leaf: a count of rows, the order of a log."""
 GAP_SHARE_MAX: Final = 0.25
 """More gaps that nobody asked for than this share of what was to be compared, and the run proves nothing."""
 _BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
@@ -146,8 +144,8 @@ def _unfaithful(tally: _Tally) -> str:
             return _words(
                 name, place.whole, place.planned, f"more than {WHOLE_SHARE_MAX:.0%} got another status or kind of body in both replays"
             )
-        if spoilt > max(_LEAF_FLOOR, LEAF_SHARE_MAX * place.planned):
-            why = f"more than {LEAF_SHARE_MAX:.0%} and {_LEAF_FLOOR:.0f} differ in both replays alike, and no measured noise explains them"
+        if spoilt > max(1.0, LEAF_SHARE_MAX * place.planned):
+            why = f"more than {LEAF_SHARE_MAX:.0%} differ in both replays alike, and no measured noise explains them"
             return _words(name, spoilt, place.planned, why)
     for name, place in sorted(tally.routes.items()):
         if place.whole == place.planned:
