@@ -15,9 +15,28 @@ def test_each_change_is_a_sentence() -> None:
     assert any("root['a']" in line and "1" in line and "2" in line for line in lines)
 
 
-def test_order_counts() -> None:
-    """The same items in another order are a difference."""
-    assert describe("[1,2]", "[2,1]") != ()
+@pytest.mark.parametrize(
+    ("primary", "candidate", "expected"),
+    [
+        ("[1,2,3]", "[2,3,1]", ("The 3 items that both have stand in another order.",)),
+        ('["a","b","b"]', '["b","a"]', ('Only the primary has "b".', "The 2 items that both have stand in another order.")),
+        ('["a"]', '["a",{"k":1},{"k":1}]', ('Only the candidate has {"k": 1} (2 times).',)),
+        ("[true]", "[1]", ("Only the primary has true.", "Only the candidate has 1.")),
+        ("[1]", "[1]", ()),
+    ],
+)
+def test_lists_are_told_by_item(primary: str, candidate: str, expected: tuple[str, ...]) -> None:
+    """Of lists it is told who is in only one of them, how often, and whether the others moved."""
+    assert describe(primary, candidate) == expected
+
+
+@pytest.mark.parametrize(
+    ("primary", "candidate"),
+    [('{"__a":1}', '{"__a":2}'), ('{"a":1}', '{"a":1.0}'), ('{"a":1e400}', '{"a":1e500}'), ('{"a":["x","x"]}', '{"a":["x"]}')],
+)
+def test_nothing_is_ignored(primary: str, candidate: str) -> None:
+    """What DeepDiff passes over by default is told."""
+    assert len(describe(primary, candidate)) == 1
 
 
 def test_one_is_not_true() -> None:
@@ -27,7 +46,7 @@ def test_one_is_not_true() -> None:
 
 def test_long_lists_are_cut_and_say_so() -> None:
     """More changes than fit are counted."""
-    one, two = (json.dumps([start + 2 * number for number in range(40)]) for start in (0, 1))
+    one, two = (json.dumps({str(number): start + 2 * number for number in range(40)}) for start in (0, 1))
 
     assert describe(one, two)[LINES_MAX:] == ("… and 28 more",)
 
