@@ -3,7 +3,7 @@ Causes: what a person reads once, though it shows in many places.
 
 How this works
 --------------
-Every place (a `Cluster`) is asked what defines its cause (`habits.kin_of`); places of one kin and one verdict are one cause. So each place
+Every place (a `Cluster`) is asked what defines its cause (`kinship.kin_of`); places of one kin and one verdict are one cause. So each place
 belongs to exactly one cause, and what the causes count adds up to what the places count. A cause's id is a digest of its kin alone: neither
 the order nor the number of places changes it.
 
@@ -16,7 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from replay.judge.clusters import origin_of, origins_of
-from replay.judge.habits import Kin, kin_of, survey
+from replay.judge.kinds import Kin
+from replay.judge.kinship import kin_of, survey
 from replay.judge.quirks import usual_of
 from replay.judge.sights import Sight, sights
 from replay.judge.titles import name_of, title_of

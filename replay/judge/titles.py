@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from replay.judge.habits import Kin, tally
+from replay.judge.kinds import Kin, tally
 from replay.judge.quirks import quirk_words
 from replay.judge.sights import Sight
 

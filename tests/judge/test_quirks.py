@@ -21,7 +21,8 @@ def test_every_known_cause_has_words() -> None:
 
 def test_every_kind_of_cause_says_what_is_usual() -> None:
     """Each kind of cause that has a title has a usual mending, but for what no table can know."""
-    kinds = set(re.findall(r'Kin\("([a-z-]+)"', (Path(replay.__file__).parent / "judge" / "habits.py").read_text("utf-8")))
+    files = (Path(replay.__file__).parent / "judge").glob("*.py")
+    kinds = {kind for file in files for kind in re.findall(r'Kin\("([a-z-]+)"', file.read_text("utf-8"))}
     assert {kind for kind in kinds if not usual_of(kind)} == {"habit", "check", "no-response"}
     assert all(usual_of(name) for name in QUIRKS if name in HABITS)
 
