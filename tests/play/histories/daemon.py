@@ -22,7 +22,17 @@ from urllib.parse import parse_qs, urlsplit
 
 DATABASE: Final = Path("memory") / "memories.db"
 DRAINED: Final = "SELECT count(*) FROM memory_jobs WHERE status IN ('pending', 'leased')"
-FAULTS: Final = ("write lost", "change lost", "id swapped", "version stuck", "endless job", "wrong status", "row deleted", "change refused")
+FAULTS: Final = (
+    "write lost",
+    "change lost",
+    "id swapped",
+    "version stuck",
+    "endless job",
+    "wrong status",
+    "row deleted",
+    "change refused",
+    "importance off",
+)
 """What may be wrong with it."""
 POLLS: Final = 2
 """How often a document's job is asked for before it is done."""
@@ -40,6 +50,7 @@ class Fault:
 
     kind: str
     content: str
+    """Empty: at each request of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +70,11 @@ type Reply = tuple[int, dict[str, Any]]
 class Model:
     """One run of the daemon, on a real port, with its state in a real database."""
 
-    def __init__(self, workspace: Path, seed: int, fault: Fault | None = None) -> None:
+    def __init__(self, workspace: Path, seed: int, *faults: Fault) -> None:
         self.workspace = workspace
         self.port = 0
         self._dice = random.Random(seed)  # noqa: S311  # ids of a test
-        self._fault = fault
+        self._faults = faults
         (workspace / DATABASE).parent.mkdir(parents=True)
         self._database = sqlite3.connect(workspace / DATABASE, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
@@ -175,7 +186,8 @@ class Model:
         """Keep a new memory, and a job for it."""
         content, number, job = asked.body["content"], self._new_id(), self._new_id()
         if not self._strikes("write lost", content):
-            values = (number, content, asked.body.get("importance", 1), _now())
+            importance = asked.body.get("importance", 1) + 4 * self._strikes("importance off", content)
+            values = (number, content, importance, _now())
             self._database.execute("INSERT INTO memories (id, content, importance, version, created_at) VALUES (?, ?, ?, 1, ?)", values)
             self._write_history(number, "created", 1, content)
             status = "stuck" if self._strikes("endless job", content) else "pending"
@@ -302,7 +314,7 @@ class Model:
     # --- the state ---
 
     def _strikes(self, kind: str, content: str) -> bool:
-        return self._fault is not None and self._fault == Fault(kind, content)
+        return any(fault.kind == kind and fault.content in {"", content} for fault in self._faults)
 
     def _new_id(self) -> str:
         digits = f"{self._dice.getrandbits(128):032x}"

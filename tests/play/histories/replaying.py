@@ -27,16 +27,16 @@ class Replayed:
     archive: Archive
 
 
-async def live(history: History, folder: Path, seed: int, *, path: Path | None = None, fault: Fault | None = None) -> Lived:
+async def live(history: History, folder: Path, seed: int, *faults: Fault, path: Path | None = None) -> Lived:
     """Have clients live a history on a fresh model; with a *path* it is recorded there."""
-    async with Model(folder / f"live-{seed}", seed, fault) as model:
+    async with Model(folder / f"live-{seed}", seed, *faults) as model:
         return await Recorder(model, path).live(history)
 
 
-async def replay(recorded: Path, folder: Path, seed: int, *, fault: Fault | None = None) -> Replayed:
+async def replay(recorded: Path, folder: Path, seed: int, *faults: Fault) -> Replayed:
     """Replay a recording on a fresh model."""
     observed = folder / f"observed-{seed}.parity"
-    async with Model(folder / f"replay-{seed}", seed, fault) as model:
+    async with Model(folder / f"replay-{seed}", seed, *faults) as model:
         drained = Drained("worker", model.workspace / DATABASE, DRAINED, _DRAINED_BOUND_S)
         facts = CellFacts("none", "127.0.0.1", model.port, str(model.workspace), None, None, (drained,), None, {})
         job = Job(

@@ -23,7 +23,11 @@ from tests.play.histories.replaying import judged, live, replay
 
 TIES: Final = "GET /memory/search"
 """Where the model itself gives another order each time."""
-HANGS: Final = re.compile(r"follows from (#(?P<exchange>\d+), (?:where .*|which did not give )(?P<thing>[0-9a-f-]{36})|the status|the body|the call's outcome)")
+TWOFOLD: Final = ("change lost", "change refused", "version stuck")
+"""Faults of a change, which say nothing of the thing's other values."""
+HANGS: Final = re.compile(
+    r"follows from (#(?P<exchange>\d+), (?:where .*|which did not give )(?P<thing>[0-9a-f-]{36})|the status|the body|the call's outcome)"
+)
 FIXED: Final = settings(
     derandomize=True,
     database=None,
@@ -60,8 +64,8 @@ async def replay_on_its_like(history: History, folder: Path) -> None:
 async def replay_on_a_faulty_one(history: History, fault: Fault, folder: Path) -> int:
     """Record a history, replay it on a daemon with a fault, and assert what is found; gives how many exchanges follow from the first."""
     lived = await live(history, folder, 1, path=folder / "r.parity")
-    seen = await live(history, folder, 2, fault=fault)
-    replayed = await replay(folder / "r.parity", folder, 3, fault=fault)
+    seen = await live(history, folder, 2, fault)
+    replayed = await replay(folder / "r.parity", folder, 3, fault)
     assert replayed.played.gaps == 0
     run = judged(folder / "r.parity", replayed.archive, [], folder)
     found: dict[int, list[Divergence]] = {}
@@ -90,6 +94,30 @@ async def replay_on_a_faulty_one(history: History, fault: Fault, folder: Path) -
     return len(found) - 1
 
 
+async def replay_on_one_with_two_faults(history: History, fault: Fault, folder: Path) -> None:
+    """
+    Replay a history on a daemon that keeps every importance wrong and fails at one change, and assert that neither fault hides the other.
+
+    Both strike the same things, so each value hangs on a value of its own fault, and each fault has something that stands for itself.
+    """
+    await live(history, folder, 1, path=folder / "r.parity")
+    replayed = await replay(folder / "r.parity", folder, 3, fault, Fault("importance off", ""))
+    run = judged(folder / "r.parity", replayed.archive, [], folder)
+    alone = await replay(folder / "r.parity", folder, 4, fault)
+    shows = any(item.finding.route != TIES for item in judged(folder / "r.parity", alone.archive, [], folder / "alone").divergences)
+    opened: set[bool] = set()
+    for item in run.divergences:
+        if item.finding.route == TIES or item.finding.kind == "order":
+            continue
+        ours = item.finding.path.endswith(".importance")
+        if item.verdict is Verdict.OPEN:
+            opened.add(ours)
+        elif item.because.startswith("follows from #"):
+            assert item.because.endswith(".importance)") is ours, item
+    assert True in opened
+    assert (False in opened) is shows
+
+
 def within_a_folder(played: Callable[[Path], object]) -> None:
     """Run something in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -111,6 +139,27 @@ def test_a_fault_is_found_where_it_is(kind: str, history: History, which: int) -
     there = faults(history, kind)
     assume(there)
     within_a_folder(lambda folder: asyncio.run(replay_on_a_faulty_one(history, there[which % len(there)], folder)))
+
+
+@pytest.mark.parametrize("kind", TWOFOLD)
+@settings(FIXED, max_examples=1)
+@given(histories(), st.integers(0, 99))
+def test_a_second_fault_of_the_same_thing_is_found(kind: str, history: History, which: int) -> None:
+    """Two faults that strike one thing are told apart: what follows from the one does not hide the other."""
+    there = faults(history, kind)
+    assume(there)
+    within_a_folder(lambda folder: asyncio.run(replay_on_one_with_two_faults(history, there[which % len(there)], folder)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TWOFOLD)
+@settings(FIXED, max_examples=40)
+@given(histories(), st.integers(0, 99))
+def test_a_second_fault_of_the_same_thing_is_found_in_many(kind: str, history: History, which: int) -> None:
+    """The same in hundreds of histories."""
+    there = faults(history, kind)
+    assume(there)
+    within_a_folder(lambda folder: asyncio.run(replay_on_one_with_two_faults(history, there[which % len(there)], folder)))
 
 
 @pytest.mark.slow
