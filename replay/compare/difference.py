@@ -1,12 +1,17 @@
 """A difference between two answers at one place: what the walker yields before witnesses and verdicts are heard."""
 
+import hashlib
 from dataclasses import dataclass
+from typing import Final
 
+from replay.compare.blinding import blind
 from replay.content import Number, Value, dump
 from replay.model import ABSENT, Absent, DifferenceClass, IdMapping
 
-SHOWN_MAX = 4000
+SHOWN_MAX: Final = 4_000
 """Characters of a value kept for people; the rest is counted."""
+TEXT_MAX: Final = 60_000
+"""The same of a text: noise is learned from its sentences, so a text is kept whole where it is of any reasonable length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,12 @@ def shown(value: Value | Absent) -> str | None:
     if isinstance(value, Absent):
         return None
     text = dump(value)
-    if len(text) <= SHOWN_MAX:
+    limit = TEXT_MAX if isinstance(value, str) else SHOWN_MAX
+    if len(text) <= limit:
         return text
-    return dump(f"{text[:SHOWN_MAX]}… ({len(text) - SHOWN_MAX} more characters)")
+    # Two values that differ only in what is cut must not be taken for one.
+    digest = hashlib.sha256(blind(value).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return dump(f"{text[:limit]}… {digest}… ({len(text) - limit} more characters)")
 
 
 def type_name(value: Value | Absent) -> str:

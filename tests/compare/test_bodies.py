@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from replay.compare.difference import shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.modes import Modes
 from replay.compare.state import Scene
+from replay.content import dump
 from replay.model import Exchange
 
 type Maker = Callable[..., Exchange]
@@ -227,3 +229,18 @@ def test_modes_are_told_by_route() -> None:
     assert not Modes().bytewise("GET /")
     assert Modes((("GET */x/*/y", "bytes"),)).bytewise("GET /a/x/b/y")
     assert not Modes((("GET /ab*ab", "bytes"),)).bytewise("GET /ab")
+
+
+# --- what a finding keeps ---
+
+
+def test_values_that_differ_in_what_is_cut_are_told_apart() -> None:
+    """A long value is cut for people, and its end still counts: ids and times in it aside."""
+    one, two = (shown(["x" * 5_000, end]) for end in ("a", "b"))
+    first, second = (shown(["x" * 5_000, end]) for end in ("82e9beee-9b05-4be8-84dc-a46eec3e988a", "a9b629f8-1d8a-48f4-a775-94f7864f1411"))
+
+    assert one is not None
+    assert one.endswith('more characters)"')
+    assert one != two
+    assert first == second
+    assert shown("x" * 50_000) == dump("x" * 50_000)
