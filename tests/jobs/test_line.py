@@ -60,6 +60,16 @@ def test_nothing_disappears(rust_run: runs.Run) -> None:
     assert min(counts.values()) >= 4
 
 
+def test_what_was_planted_is_told_in_about_as_many_causes(rust_run: runs.Run) -> None:
+    """A fault that shows in many places is told once: there are about as many open causes as planted faults, and no more."""
+    opened = [cause for cause in rust_run.causes if cause.verdict is Verdict.OPEN]
+    faults = len(planted("rust", []))
+    assert faults - 3 <= len(opened) <= faults + 3
+    told = [identifier for cause in opened for identifier in cause.clusters]
+    assert sorted(told) == sorted(item.id for item in rust_run.clusters if item.verdict is Verdict.OPEN)
+    assert len(told) > 2 * len(opened)
+
+
 def test_all_canaries_sing(rust_run: runs.Run) -> None:
     """Every planted canary is found."""
     assert rust_run.canaries.planted == rust_run.canaries.found > 20
