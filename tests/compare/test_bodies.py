@@ -220,15 +220,17 @@ def test_forms_and_lines_byte_for_byte(exchange: Maker, scene: Scenes) -> None:
 
 
 def test_modes_are_told_by_route() -> None:
-    """The pattern that fixes most of a route decides; without one a route is compared by meaning."""
-    modes = Modes((("*", "meaning"), ("GET /api/export*", "bytes"), ("GET /api/export/live", "meaning")))
+    """The pattern that says most of a route decides; without one a route is compared by meaning."""
+    modes = Modes((("*", "meaning"), ("GET /api/export/**", "bytes"), ("GET /api/export/live", "meaning")))
 
     assert modes.bytewise("GET /api/export/all")
+    assert modes.bytewise("GET /api/export/all/of/it")
     assert not modes.bytewise("GET /api/export/live")
     assert not modes.bytewise("POST /api/export/all")
     assert not Modes().bytewise("GET /")
-    assert Modes((("GET */x/*/y", "bytes"),)).bytewise("GET /a/x/b/y")
-    assert not Modes((("GET /ab*ab", "bytes"),)).bytewise("GET /ab")
+    assert Modes((("* /api/*/exp*", "bytes"),)).bytewise("PUT /api/a/export")
+    assert not Modes((("GET /api/*", "bytes"),)).bytewise("GET /api/a/b")
+    assert Modes((("*", "bytes"),)).bytewise("GET /")
 
 
 # --- what a finding keeps ---
