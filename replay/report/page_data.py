@@ -91,13 +91,9 @@ def funnel(run: Run) -> list[dict[str, Any]]:
     open_causes = sum(cause.verdict is Verdict.OPEN for cause in run.causes)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.gaps.items(), key=lambda item: (-item[1], item[0])))
     rest = len(run.causes) - open_causes
-    explained = (
-        f"{divergent - open_exchanges:,} explained in full; {plural(rest, 'cause')} not open"
-        if rest
-        else "no cause is explained"
-        if run.causes
-        else "nothing to explain"
-    )
+    settled = [f"{divergent - open_exchanges:,} explained in full"] if divergent > open_exchanges else []
+    settled += [f"{plural(rest, 'cause')} not open"] if rest else []
+    explained = "; ".join(settled) or ("no cause is explained" if run.causes else "nothing to explain")
     return [
         {"name": "recorded", "count": run.planned, "left": "every exchange of the recording is planned"},
         {"name": "compared", "count": run.compared, "left": f"{plural(run.planned - run.compared, 'gap')}{f': {reasons}' if reasons else ''}"},
