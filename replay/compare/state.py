@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Self
+from typing import Final, Self
 
 from replay.identity import Bindings
+
+_BRIEF_S: Final = 2.0
+"""The end of an exchange that lasted no longer is a mark of its run's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class Clock:
 
     recorded: tuple[float, ...] = ()
     """Seconds since the epoch, ascending."""
-    observed: tuple[float, ...] = ()
-    """Of the same marks, made ascending: what overlapped may have changed places."""
+    earliest: tuple[float, ...] = ()
+    """The earliest observed moment of each mark and all later ones: what overlapped may have changed places, and what waited comes late."""
+    latest: tuple[float, ...] = ()
+    """The latest observed moment of each mark and all earlier ones."""
     least: tuple[float, ...] = ()
     """By how many seconds the observed run lay behind the recorded one up to each mark, at least."""
     most: tuple[float, ...] = ()
@@ -39,11 +44,21 @@ class Clock:
 
     @classmethod
     def of(cls, windows: Iterable[tuple[Window, Window]]) -> Self:
-        """Make the clock of two runs from the recorded and the observed window of each pair."""
-        marks = sorted((mark for one, two in windows for mark in ((one.started_at, two.started_at), (one.ended_at, two.ended_at))))
+        """
+        Make the clock of two runs from the recorded and the observed window of each pair.
+
+        Of a long exchange only the start is a mark: a stream ends when its client leaves, which says nothing of what happened then.
+        """
+        marks = []
+        for one, two in windows:
+            marks.append((one.started_at, two.started_at))
+            if max(one.ended_at - one.started_at, two.ended_at - two.started_at) <= _BRIEF_S:
+                marks.append((one.ended_at, two.ended_at))
+        marks.sort()
         apart = [two - one for one, two in marks]
         return cls(
             tuple(one for one, _ in marks),
+            tuple(accumulate((two for _, two in reversed(marks)), min))[::-1],
             tuple(accumulate((two for _, two in marks), max)),
             tuple(accumulate(apart, min)),
             tuple(accumulate(apart, max)),
@@ -54,8 +69,8 @@ class Clock:
         if not self.recorded:
             return float("-inf"), float("inf")
         before, after = bisect_left(self.recorded, moment) - 1, bisect_right(self.recorded, moment)
-        low = self.observed[before] if before >= 0 else self.observed[0] - (self.recorded[0] - moment)
-        high = self.observed[after] if after < len(self.recorded) else self.observed[-1] + (moment - self.recorded[-1])
+        low = self.earliest[before] if before >= 0 else self.earliest[0] - (self.recorded[0] - moment)
+        high = self.latest[after] if after < len(self.recorded) else self.latest[-1] + (moment - self.recorded[-1])
         return low, high
 
     def shifts(self, until: float) -> tuple[float, float]:

@@ -99,3 +99,15 @@ def test_a_placeholder_in_a_text_stands_for_one_secret() -> None:
     assert relate(f"key is {one}!", f"key is {two}!", of, place) == ()
     assert relate(f"key is {one}!", f"key is {other}!", of, place) != ()
     assert relate(f"key is {one}!", "key is !", of, place) != ()
+
+
+def test_what_waited_holds_no_clock_up() -> None:
+    """An exchange that came a minute late in the replay, and a stream that ended then, move no later time: else each would seem too early."""
+    pairs = windows([1.0] * 10)
+    one, two = pairs[2]
+    late = (one, Window(two.run_started_at, two.started_at + 60, two.started_at + 60.1))
+    stream = (Window(one.run_started_at, one.started_at, one.started_at + 1), Window(two.run_started_at, two.started_at, two.started_at + 50))
+    of = Scene(Side(Bindings.of(()), clock=Clock.of([*pairs[:2], late, stream, *pairs[3:]])), "GET /x", 10, *pairs[-1])
+
+    assert found(RECORDED + 60.05, OBSERVED + 6.05, of) == []
+    assert found(RECORDED + 80.05, OBSERVED + 1.05, of) != []
