@@ -9,7 +9,7 @@ from replay.compare.blinding import measured
 from replay.judge.habits import HABITS
 from replay.judge.kinds import FIELDS, PRESENCE, SEARCHES, Context, Kin, by_data, outermost, text_of, value_of, writes
 from replay.judge.sights import Sight
-from replay.judge.things import counts, family, words
+from replay.judge.things import counts, family, steps, words
 
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _MESSAGES: Final = frozenset(
@@ -72,7 +72,7 @@ def of_shape(place: Sight, context: Context) -> Kin | None:
         return Kin("error-words")
     if (place.asked, place.holder) in context.reshaped:
         return Kin("answer", (place.asked,))
-    if outermost(place):
+    if outermost(place) or (writes(place) and len(steps(place.cluster.path)) == 1):
         return Kin("envelope", ("write" if writes(place) else "read",))
     return Kin("shape", (place.thing.home,))
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from replay.judge.kinds import Kin, tally
+from replay.judge.kinds import Kin, tally, value_of
 from replay.judge.quirks import quirk_words
-from replay.judge.sights import Sight
+from replay.judge.sights import Sight, skeleton
 
 _ASKING: Final = MappingProxyType(
     {
@@ -181,8 +181,15 @@ def _changes(places: Sequence[Sight]) -> str:
 
 
 def _said(places: Sequence[Sight]) -> str:
-    words = tally(" ".join((member.finding.candidate or "").strip('"').split(":")[0].split()) for place in places for member in place.members)
-    return listed((f"“{_value(text)}”" for text in words if text and text != "true"), 3)
+    texts = [text for place in places for member in place.members if (text := _sentence(member.finding.candidate))]
+    return listed((f"“{text}”" for text in tally(texts)), 3)
+
+
+def _sentence(candidate: str | None) -> str:
+    """Give the first words of what a failing tool says, as far as they are the same for each call; empty where it says nothing in words."""
+    value = value_of(candidate)
+    said = value.get("says") if isinstance(value, dict) else value
+    return skeleton(said) if isinstance(said, str) and not said.lstrip().startswith(("{", "[")) else ""
 
 
 def _reach(places: Sequence[Sight]) -> str:
