@@ -9,10 +9,11 @@ from typing import Final
 from replay.compare.difference import Difference
 from replay.compare.requests import other_question
 from replay.compare.state import Side
-from replay.content import dump
+from replay.content import Number, dump
 from replay.model import Absent, Exchange
 
 _LACKS: Final = frozenset({"missing-item", "missing-key"})
+_SERVER_ERROR: Final = 500
 _NOT_GIVEN: Final = re.compile(r"(\S+) was not given again by #(\d+)")
 """The player's note."""
 
@@ -43,9 +44,13 @@ def derive(
 
 
 def _follows(item: Difference, reasons: Mapping[str, str]) -> str:
-    """Say which missing id a difference hangs on: a status on any, a missing thing on one that it names, a value on the one that it is."""
-    if item.derived_from or item.kind == "status":
-        return item.derived_from or next(iter(reasons.values()))
+    """Say which missing id a difference hangs on: a status but 5xx on any, a missing thing on one that it names, a value on the one it is."""
+    if item.derived_from:
+        return item.derived_from
+    if item.kind == "status":
+        # whatever a request names: a daemon that breaks on it is at fault itself
+        breaks = isinstance(item.observed, Number) and int(item.observed.value) >= _SERVER_ERROR
+        return "" if breaks else next(iter(reasons.values()))
     if item.kind not in _LACKS:
         return reasons.get(item.recorded, "") if isinstance(item.recorded, str) else ""
     text = "" if isinstance(item.recorded, Absent) else dump(item.recorded)

@@ -346,12 +346,13 @@ class Trail:
     def _remember_item(self, found: Difference, pair: "_Pair") -> None:
         item = found.recorded if found.kind == "missing-item" else found.observed
         thing = next(iter(things_in(item)), None)
-        if pair.owner is not None and not isinstance(item, Absent) and found.kind == "missing-item":
-            for key, value in members_of(item):
+        if pair.owner is not None and isinstance(item, dict) and found.kind == "missing-item":
+            # an entry says what was made of the thing; what lies deeper in it says why
+            for key, value in item.items():
                 plain = plain_key(key).removeprefix("new")
-                if plain in _VERSIONS | {"version"}:
+                if plain in _VERSIONS:
                     self._note(self.versions, pair.owner, found, pair)
-                elif not isinstance(value, list | dict) and plain != "id":
+                elif isinstance(value, str | Number) and plain != "id":
                     self.decided.setdefault((pair.owner, plain), []).append((value, _why(found, pair.owner, pair)))
         if thing is None or pair.ranked:
             return

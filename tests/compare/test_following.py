@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from replay.compare import find, findings_of, hear
-from replay.compare.archives import Partners
 from replay.compare.following import Trail
+from replay.compare.partners import Partners
 from replay.compare.state import Side
+from replay.compare.things import asked_things
 from replay.identity import Bindings
 from replay.judge import NoiseModel, judge, load_rules
 from replay.judge.rules import RuleSet
@@ -195,3 +196,59 @@ def test_what_a_write_made_is_known_by_what_it_said() -> None:
         other = f"{int(other[0]) + 1}{A[1:]}"
         extra = [memory(other, content=content, project=project, sourceType="conversation")]
         assert derived(run.ask("GET", "/api/memories", (200, {"memories": []}), (200, {"memories": extra}))) == [reason]
+
+
+def test_a_refused_change_decides_what_it_sent_and_no_more() -> None:
+    """Where a change was refused, what it sent stays other; another value of the thing, or another change, stands for itself."""
+    run = Run()
+    run.ask("PATCH", f"/api/memory/{A}", (200, {"id": A}), (409, {"error": "no"}), {"content": "milk", "tags": ["a"]})
+    told = f"#1, where uuid {A} first differed (status)"
+    later = run.ask("GET", f"/api/memory/{A}", (200, memory(A, 2, "milk", pinned=True)), (200, memory(A, 1, "tea", pinned=False)))
+    assert {finding.path: finding.derived_from for finding in later} == {"$.version": told, "$.content": told, "$.pinned": ""}
+    assert derived(run.ask("GET", f"/api/memory/{A}", (200, memory(A, content="wine")), (200, memory(A, content="beer")))) == [""]
+
+
+def test_a_list_that_lacks_a_thing_speaks_for_itself_alone() -> None:
+    """A thing that is known on both sides and lacks in one list is not lost: another list that lacks it stands for itself."""
+    run = Run()
+    run.bindings.bind("uuid", A, B, 0, "$.id")
+    lacks: tuple[Told, Told] = ((200, {"nodes": [memory(A)]}), (200, {"nodes": []}))
+    assert derived(run.ask("GET", "/api/embeddings/projection", *lacks)) == [""]
+    assert derived(run.ask("GET", "/api/embeddings/projection", *lacks)) == [f"#1, where uuid {A} first differed ($.nodes[*])"]
+    assert derived(run.ask("GET", "/api/memories", (200, {"memories": [memory(A)]}), (200, {"memories": []}))) == [""]
+
+
+def test_an_absence_that_proves_wrong_is_taken_back() -> None:
+    """What hung on the absence of a thing stands for itself once an answer shows the thing."""
+    run = Run()
+    for route, key in (("/api/embeddings/projection", "nodes"), ("/api/memories", "memories")):
+        run.ask("GET", route, (200, {key: [memory(A)]}), (200, {key: []}))
+    assert derived(run.findings) == ["", f"#1, where uuid {A} first differed ($.nodes[*])"]
+    run.ask("GET", "/api/repair/dead-memories", (200, {"memories": []}), (200, {"memories": [memory(A)]}))
+    assert derived(run.trail.settled(run.findings, run.bindings))[:2] == ["", ""]
+
+
+def test_a_count_follows_from_items_that_are_named() -> None:
+    """A count that differs by the items that lack beside it follows from them; by any other number, it stands for itself."""
+    lists = [memory(number, content=number) for number in (A, B)]
+    for total, count in ((0, 1), (1, 0)):
+        run = Run()
+        found = run.ask("GET", "/api/memories", (200, {"memories": lists, "total": 2}), (200, {"memories": [], "total": total}))
+        counted = [finding.derived_from for finding in found if finding.path == "$.total"]
+        assert sum(reason.endswith("first differed ($.memories[*])") for reason in counted) == count
+
+
+@pytest.mark.parametrize(("status", "follows"), [(404, True), (500, False)])
+def test_a_server_error_never_follows(status: int, follows: bool) -> None:  # noqa: FBT001  # a case of the test
+    """A thing that was not made is not found later; that a daemon breaks on the question is another fault."""
+    run = Run()
+    run.ask("POST", "/api/memory/remember", (201, {"id": A}), (400, {"error": "x"}), {"content": "milk"})
+    asked = run.ask("GET", f"/api/memory/{A}", (200, memory(A)), (status, {"error": "x"}))
+    assert [bool(finding.derived_from) for finding in asked if finding.kind == "status"] == [follows]
+
+
+def test_who_asks_is_known_in_escaped_json() -> None:
+    """A session that is named in JSON inside a string is who asks, and no thing."""
+    arguments = json.dumps({"sessionKey": J, "id": A})
+    request = Request(b"POST", b"/mcp", b"HTTP/1.1", (), json.dumps({"arguments": arguments}).encode())
+    assert asked_things(request) == (A,)
