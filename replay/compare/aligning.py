@@ -14,19 +14,21 @@ place: a wrong id. What stays alone is a missing or extra item: better two hones
 at most, so repeated items are counted, and no step asks all pairs.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
 from replay.compare.blinding import blind, blind_text
+from replay.compare.inplace import pair_in_place
 from replay.compare.likeness import are_two_things, pair_alike
 from replay.compare.naming import NAMES, content_of, holders, sketch
 from replay.compare.proving import prove_keys
 from replay.content import Alignment, Number, Pairing, Value, align, walk
 from replay.identity import Bindings
 
-_PARTS_MAX: Final = 500
-"""Parts of two items that are looked at to see whether a single one changed."""
+_COUNTED: Final = re.compile(r".*?(\d{1,9})")
+_COUNTED_MIN: Final = 3
 
 type _Translate = Callable[[str], str | None]
 type _Keys = Sequence[Hashable | None]
@@ -45,7 +47,7 @@ def align_items(recorded: Sequence[Value], observed: Sequence[Value], bindings: 
     if work.open:
         work.pair(pair_alike(recorded, observed, (work.containers(0), work.containers(1)), bindings))
     if work.open:
-        work.pair(_at_one_place(work, bindings.observed_for))
+        work.pair(pair_in_place(work.sides, work.free, work.pairs, bindings.observed_for))
     return work.alignment()
 
 
@@ -198,7 +200,8 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
 
     known = _itself_where(recorded_for)
     work.step(bound_id, its_id, single=True)
-    work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for), single=True)
+    if not all(map(_are_counted, work.sides)):
+        work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for), single=True)
     if work.open:
         _take_proven(work, observed_for)
     work.step(lambda item: _with_ids(content(item), item, observed_for), lambda item: _with_ids(content(item), item, known))
@@ -213,6 +216,13 @@ def _align_things(work: _Work, bindings: Bindings) -> None:
     work.step(lambda item: unbound_id(item, observed_for), lambda item: unbound_id(item, recorded_for))
     if work.open:
         _take_bound_by_order(work, bindings)
+
+
+def _are_counted(items: Sequence[Value]) -> bool:
+    """Whether the ids of a list only count its items (`group_1`, `group_2`, …): they tell the place and not the thing."""
+    found = [_COUNTED.fullmatch(own) if isinstance(own := item.get("id") if isinstance(item, dict) else None, str) else None for item in items]
+    numbers = [int(match[1]) for match in found if match is not None]
+    return len(items) >= _COUNTED_MIN and len(numbers) == len(items) and numbers == list(range(numbers[0], numbers[0] + len(items)))
 
 
 def _itself_where(translate: _Translate) -> _Translate:
@@ -263,70 +273,6 @@ def _named(item: Value, name: str) -> str | None:
         if isinstance(value, str | Number) and value:
             return blind(value)
     return None
-
-
-def _at_one_place(work: _Work, observed_for: _Translate) -> list[tuple[int, int]]:
-    """
-    Pair those that stand between the same neighbours, in their order, where both sides have equally many there.
-
-    A leaf may have become anything, and anything a leaf; of objects and lists only one leaf may be another, or they are strangers.
-    """
-    gaps: dict[int, tuple[list[int], list[int]]] = {}
-    for side, before in enumerate(_neighbours(work)):
-        for number in work.free[side]:
-            gaps.setdefault(before[number], ([], []))[side].append(number)
-    return [
-        (one, two)
-        for left, right in gaps.values()
-        if len(left) == len(right)
-        for one, two in zip(left, right, strict=True)
-        if _may_be(work.sides[0][one], work.sides[1][two], observed_for)
-    ]
-
-
-def _neighbours(work: _Work) -> Iterator[dict[int, int]]:
-    """Give for each item that is alone the last pair before it, by that pair's index on the right."""
-    for side in (0, 1):
-        partner = {pair.right if side else pair.left: pair.right for pair in work.pairs}
-        before: dict[int, int] = {}
-        last = -1
-        for number in range(len(work.sides[side])):
-            if number in partner:
-                last = partner[number]
-            else:
-                before[number] = last
-        yield before
-
-
-def _may_be(one: Value, two: Value, observed_for: _Translate) -> bool:
-    if not (isinstance(one, dict | list) and one and isinstance(two, dict | list) and two):
-        return True
-    return type(one) is type(two) and _changes(one, two, observed_for) <= 1
-
-
-def _changes(one: Value, two: Value, observed_for: _Translate) -> int:
-    """Count the leaves and parts in which two items differ, up to two, in as many parts as are looked at."""
-    found = seen = 0
-    stack: list[tuple[Value, Value]] = [(one, two)]
-    while stack and found <= 1 and seen < _PARTS_MAX:
-        left, right = stack.pop()
-        seen += 1
-        if isinstance(left, dict) and isinstance(right, dict) and left and right:
-            found += len(left.keys() ^ right.keys())
-            stack.extend((left[key], right[key]) for key in left if key in right)
-        elif isinstance(left, list) and isinstance(right, list) and left and right:
-            found += abs(len(left) - len(right))
-            stack.extend(zip(left, right, strict=False))
-        elif not _alike(left, right, observed_for):
-            found += 1
-    return found
-
-
-def _alike(one: Value, two: Value, observed_for: _Translate) -> bool:
-    if not isinstance(one, str) or not isinstance(two, str):
-        return type(one) is type(two) and one == two
-    known = observed_for(one)
-    return known == two if known is not None else one == two or ("<time>" in (blank := blind_text(one)) and blank == blind_text(two))
 
 
 __all__ = ["align_items", "sketch"]

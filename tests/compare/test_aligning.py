@@ -81,6 +81,14 @@ def test_rows_of_one_parent_are_not_one_row() -> None:
     assert pairs(one, two, known) == []
 
 
+def test_ids_that_count_say_less_than_names() -> None:
+    """A group's number is its place; what it is called says which it is."""
+    one = [{"id": f"group_{n}", "name": name} for n, name in enumerate("abcd")]
+    two = [{"id": f"group_{n}", "name": name} for n, name in enumerate("xabc")]
+
+    assert pairs(one, two) == [(0, 1), (1, 2), (2, 3)]
+
+
 def test_repeated_items_are_counted() -> None:
     """Of three alike against two, one is missing."""
     found = aligned(["x", "x", "y", "x"], ["x", "y", "x"])
