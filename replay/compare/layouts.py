@@ -10,7 +10,8 @@ order of keys, white space between the parts, escapes in texts, how fields of a 
 
 import json
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import unquote_plus
@@ -82,22 +83,21 @@ def _key_orders(recorded: Value, observed: Value, at: str, path: str) -> Iterato
 class _Tokens:
     gaps: tuple[str, ...]
     """The white space before each token, and at the end."""
-    style: frozenset[tuple[str, str, str]]
-    """(sign before, white space, sign after): how white space is set, whatever the number of parts."""
+    style: Mapping[tuple[str, str], frozenset[str]]
+    """(sign before, sign after) → white space between them: how it is set, whatever the number of parts."""
     texts: dict[str, str]
     """Each text, as it is spelt where it first stands."""
 
 
 def _tokens(recorded: str, observed: str, path: str) -> Iterator[Difference]:
     one, two = _read(recorded), _read(observed)
-    same = one.gaps == two.gaps if len(one.gaps) == len(two.gaps) else one.style == two.style
-    if not same:
-        apart = sorted(one.style ^ two.style)
-        words = (
-            [json.dumps("".join(part)) for part in apart if part in one.style],
-            [json.dumps("".join(part)) for part in apart if part in two.style],
-        )
-        yield _difference(path, path, " ".join(words[0]), " ".join(words[1]), "white space")
+    if len(one.gaps) == len(two.gaps):
+        apart = [] if one.gaps == two.gaps else list(one.style)
+    else:  # other parts: only what stands between the same signs on both sides can be said to be set otherwise
+        apart = [signs for signs, gaps in one.style.items() if two.style.get(signs, gaps) != gaps]
+    if apart:
+        words = [" ".join(json.dumps(sorted(side.style[signs])) for signs in apart[:4] if signs in side.style) for side in (one, two)]
+        yield _difference(path, path, words[0], words[1], "white space")
     spelt = next(((raw, two.texts[text]) for text, raw in one.texts.items() if two.texts.get(text, raw) != raw), None)
     if spelt is not None:
         yield _difference(path, path, spelt[0], spelt[1], "escapes in texts")
@@ -105,7 +105,7 @@ def _tokens(recorded: str, observed: str, path: str) -> Iterator[Difference]:
 
 def _read(text: str) -> _Tokens:
     gaps: list[str] = []
-    style: set[tuple[str, str, str]] = set()
+    style: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     texts: dict[str, str] = {}
     gap, before = "", ""
     for match in _TOKEN.finditer(text):
@@ -115,13 +115,13 @@ def _read(text: str) -> _Tokens:
             continue
         after = part if part in _SIGNS else "…"
         gaps.append(gap)
-        style.add((before, _measure(gap), after))
+        style[before, after].add(_measure(gap))
         if part[0] == '"':
             texts.setdefault(_decoded(part), part)
         gap, before = "", after
     gaps.append(gap)
-    style.add((before, gap, ""))
-    return _Tokens(tuple(gaps), frozenset(style), texts)
+    style[before, ""].add(gap)
+    return _Tokens(tuple(gaps), {signs: frozenset(found) for signs, found in style.items()}, texts)
 
 
 def _measure(gap: str) -> str:

@@ -201,6 +201,15 @@ def test_byte_for_byte_says_what_differs(exchange: Maker, scene: Scenes, one: by
     assert [item[2] for item in told(exchange(raw=one), exchange(raw=two), replace(scene(), bytewise=True))] == transitions
 
 
+def test_other_parts_are_no_other_white_space(exchange: Maker, scene: Scenes) -> None:
+    """Where one side has parts that the other lacks, only what stands between the same signs says how white space is set."""
+    here = replace(scene(), bytewise=True)
+    one, two, three = b'{"a":[1],"b":2}', b'{"a":[1]}', b'{"a": [1]}'
+
+    assert [item[2] for item in told(exchange(raw=one), exchange(raw=two), here)] == ["integer → absent"]
+    assert [item[2] for item in told(exchange(raw=one), exchange(raw=three), here)] == ["integer → absent", "white space"]
+
+
 def test_byte_for_byte_ids_are_still_ids(exchange: Maker, scene: Scenes) -> None:
     """An id that stands for another one is no difference of bytes."""
     here = replace(scene(), bytewise=True)
