@@ -22,7 +22,7 @@ from replay.compare.difference import Difference, shown
 from replay.compare.exchanges import compare_exchange
 from replay.compare.following import Trail
 from replay.compare.modes import Modes
-from replay.compare.numbers import Numbers, Samples
+from replay.compare.numbers import SAMPLES_MAX, Numbers, Samples
 from replay.compare.pacing import event_samples
 from replay.compare.partners import LANE, Partners, Standing, lacks_body, partners_in, shed_of
 from replay.compare.quick import Quick, slips
@@ -316,8 +316,11 @@ def _compare_one(number: int, draft: _Draft) -> None:
     if gap is None and other is not None and _timed(exchange, other):
         control_ms = third.duration_ms if third is not None and _timed(exchange, third) else None
         draft.samples.add(exchange.id, route.name, exchange.duration_ms, other.duration_ms, control_ms)
-    if gap is None:
-        draft.events.extend(events)
+    if gap is None and events:
+        room = SAMPLES_MAX - len(draft.events)
+        draft.events.extend(events[:room])
+        if len(events) > room:
+            candidate.side.not_compared["times of further stream events"] += len(events) - room
     draft.pairs.add(
         Pair(
             exchange=exchange.id,
