@@ -205,6 +205,7 @@ class RouteTiming:
     """How long both daemons took on one route, pair by pair."""
 
     route: str
+    """`*` for all together; of streams such as `POST /x (first event)` or `POST /x (event gap)`."""
     pairs: int
     """How many pairs were timed."""
     recorded_ms: tuple[float, float, float]
@@ -218,7 +219,7 @@ class RouteTiming:
     ratio_high: float | None = None
     """The bounds of its interval."""
     outcome: str = ""
-    """`faster`, `alike`, `slower`, `late` (over the limits: a divergence), or `not enough evidence`."""
+    """`faster`, `alike`, `slower`, `late` (over the limits: a divergence), `not enough evidence`, or `not judged` (no control)."""
 
 
 @dataclass(frozen=True, slots=True)
