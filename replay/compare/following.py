@@ -330,18 +330,19 @@ class Trail:
     def _remember_status(self, found: Difference, pair: "_Pair") -> None:
         one, two = pair.statuses
         good, theirs = one is not None and one // 100 == 2, two is not None and two // 100 == 2
-        if good == theirs:
-            return
         lookup = looked_up(pair.exchange.request)
-        if pair.writes:
+        # a conflict about a version says that the thing is there
+        there, theirs_there = good or (pair.conditional and one in _CONFLICTS), theirs or (pair.conditional and two in _CONFLICTS)
+        if pair.writes and good != theirs:
             for thing in pair.asked:
                 self._decide(thing, found, pair)
-            if good:
-                for thing in born_ids(pair.body):
-                    if thing not in pair.asked:
-                        self._lose(thing, found, pair)
-        if lookup is not None and ((good and two in _GONE) or (theirs and one in _GONE)):
-            self._lose(lookup, found, pair) if good else self.extra.setdefault(lookup, _why(found, lookup, pair))
+            for thing in born_ids(pair.body) if good else ():
+                if thing not in pair.asked:
+                    self._lose(thing, found, pair)
+        if lookup is not None and there and two in _GONE:
+            self._lose(lookup, found, pair)
+        if lookup is not None and theirs_there and one in _GONE:
+            self.extra.setdefault(lookup, _why(found, lookup, pair))
 
     def _remember_item(self, found: Difference, pair: "_Pair") -> None:
         item = found.recorded if found.kind == "missing-item" else found.observed

@@ -22,18 +22,10 @@ from urllib.parse import parse_qs, urlsplit
 
 DATABASE: Final = Path("memory") / "memories.db"
 DRAINED: Final = "SELECT count(*) FROM memory_jobs WHERE status IN ('pending', 'leased')"
-FAULTS: Final = (
-    "write lost",
-    "change lost",
-    "id swapped",
-    "version stuck",
-    "endless job",
-    "wrong status",
-    "row deleted",
-    "change refused",
-    "importance off",
-)
+FAULTS: Final = ("write lost", "change lost", "id swapped", "version stuck", "endless job", "wrong status", "row deleted", "change refused")
 """What may be wrong with it."""
+BESIDE: Final = "importance off"
+"""What may be wrong with it beside any of these."""
 POLLS: Final = 2
 """How often a document's job is asked for before it is done."""
 _TABLES: Final = """
@@ -186,7 +178,7 @@ class Model:
         """Keep a new memory, and a job for it."""
         content, number, job = asked.body["content"], self._new_id(), self._new_id()
         if not self._strikes("write lost", content):
-            importance = asked.body.get("importance", 1) + 4 * self._strikes("importance off", content)
+            importance = asked.body.get("importance", 1) + 4 * self._strikes(BESIDE, content)
             values = (number, content, importance, _now())
             self._database.execute("INSERT INTO memories (id, content, importance, version, created_at) VALUES (?, ?, ?, 1, ?)", values)
             self._write_history(number, "created", 1, content)

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from replay.model import Divergence, Response, Verdict
 from tests.play.histories.clients import History, content_of, histories
-from tests.play.histories.daemon import FAULTS, Fault
+from tests.play.histories.daemon import BESIDE, FAULTS, Fault
 from tests.play.histories.replaying import judged, live, replay
 
+ORDERS: Final = frozenset({"order", "rank"})
 TIES: Final = "GET /memory/search"
 """Where the model itself gives another order each time."""
 TWOFOLD: Final = ("change lost", "change refused", "version stuck")
@@ -101,13 +102,13 @@ async def replay_on_one_with_two_faults(history: History, fault: Fault, folder: 
     Both strike the same things, so each value hangs on a value of its own fault, and each fault has something that stands for itself.
     """
     await live(history, folder, 1, path=folder / "r.parity")
-    replayed = await replay(folder / "r.parity", folder, 3, fault, Fault("importance off", ""))
+    replayed = await replay(folder / "r.parity", folder, 3, fault, Fault(BESIDE, ""))
     run = judged(folder / "r.parity", replayed.archive, [], folder)
     alone = await replay(folder / "r.parity", folder, 4, fault)
-    shows = any(item.finding.route != TIES for item in judged(folder / "r.parity", alone.archive, [], folder / "alone").divergences)
+    shows = any(item.finding.kind not in ORDERS for item in judged(folder / "r.parity", alone.archive, [], folder / "alone").divergences)
     opened: set[bool] = set()
     for item in run.divergences:
-        if item.finding.route == TIES or item.finding.kind == "order":
+        if item.finding.kind in ORDERS:
             continue
         ours = item.finding.path.endswith(".importance")
         if item.verdict is Verdict.OPEN:
