@@ -14,7 +14,7 @@ primary's own values stand there, and excuses a finding of the candidate only wh
 - *elsewhere in the run*: a moment of the run, not where its exchanges put it (background work), as the primary's own was;
 - *made of parts seen*: a text whose every sentence, line and entry the primary wrote there, numbers in it within twice their span;
 - *comes and goes*: an item of a list that the primary was seen to have and to lack there, numbers in it aside; where at least eight did, also
-  one whose longer texts only begin like theirs;
+  one whose longer texts only begin like theirs. An item that one list lacks and has more, by its name, did not come or go: it changed;
 - *order varies*: of a list that the primary was seen to give in two orders;
 - *asked now more, now less often*: a call of a model, as often as the primary's own counts lay apart, two pairs of runs;
 - *there or not*, *another type*, *another thing*: what is structural, only as it was seen, and only if seen in two pairs of runs.
@@ -42,7 +42,19 @@ from replay.compare.surveying import Survey
 from replay.content import Number
 from replay.identity import TIME_KINDS
 from replay.judge.observations import AMOUNT, ASKED, IN_THE_RUN, Observed, asks_alike, class_of, facts_of, pool, stable_facts, value_class
-from replay.judge.texts import asked_of, decimals_of, digest_of, family_of, known_parts, parts_of, read_parts, short_digest, thing_of, value_of
+from replay.judge.texts import (
+    asked_of,
+    decimals_of,
+    digest_of,
+    family_of,
+    known_parts,
+    name_of,
+    parts_of,
+    read_parts,
+    short_digest,
+    thing_of,
+    value_of,
+)
 from replay.model import DifferenceClass, Finding, NoiseFact, Pair, Witness
 
 _SLACK: Final = 1.0 + 1e-9
@@ -88,6 +100,8 @@ class NoiseModel:
     """How far from their place in the run nine of ten of the primary's own times lay."""
     overrun: Mapping[Place, int] = field(default_factory=dict, compare=False)
     """Places that differ in so many exchanges of the run being judged that what the primary does is no reason."""
+    twins: frozenset[tuple[str, str, str]] = field(default=frozenset(), compare=False)
+    """(subject, path, name) of items that the run being judged lacks and has more in one list: those changed, and did not come or go."""
     classes: Mapping[tuple[str, str], NoiseFact] = field(init=False, repr=False, compare=False)
     """Facts of places alike, pooled."""
 
@@ -110,7 +124,10 @@ class NoiseModel:
         That is in more than twice as many exchanges, and three, as in any pair of the primary's runs; asked of facts from three pairs or more.
         """
         subjects: dict[Place, set[str]] = {}
+        sides: dict[str, set[tuple[str, str, str]]] = {kind: set() for kind in _ITEMS}
         for finding in findings:
+            if finding.kind in _ITEMS:
+                sides[finding.kind].add(_twin(finding))
             if not finding.derived_from and finding.witness is not Witness.INFIDELITY:
                 subjects.setdefault(_place(finding), set()).add(finding.subject.id)
         over = {
@@ -118,7 +135,7 @@ class NoiseModel:
             for place, found in subjects.items()
             if (fact := self.facts.get(place)) is not None and fact.runs >= _RUNS_KNOWN and len(found) > 2 * fact.most + 3
         }
-        return replace(self, overrun=over) if over else self
+        return replace(self, overrun=over, twins=frozenset.intersection(*map(frozenset, sides.values())))
 
     def objection(self, finding: Finding) -> str:
         """Say in words that a place differs far more often than for the primary; empty where it does not."""
@@ -138,7 +155,7 @@ class NoiseModel:
         if finding.kind in _NEVER or finding.witness is Witness.INFIDELITY:
             return None
         own = self.facts.get(_place(finding))
-        if _place(finding) in self.overrun:
+        if _place(finding) in self.overrun or (finding.kind in _ITEMS and _twin(finding) in self.twins):
             return None
         name = relation_of(finding, own) if own is not None else ""
         if own is not None and name:
@@ -174,6 +191,10 @@ class NoiseModel:
 
 def _place(finding: Finding) -> Place:
     return finding.route or finding.check, finding.path, finding.kind
+
+
+def _twin(finding: Finding) -> tuple[str, str, str]:
+    return finding.subject.id, finding.path, name_of(finding.primary if finding.primary is not None else finding.candidate)
 
 
 def learn_noise(runs: Iterable[tuple[Iterable[Finding], Iterable[Pair]]], archives: Iterable[str], surveys: Sequence[Survey] = ()) -> NoiseModel:

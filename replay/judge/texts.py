@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from replay.compare.blinding import blind, blind_text, role_of
+from replay.compare.naming import sketch
 from replay.content import Number, Value, dump, load
 from replay.identity import TIME_KINDS
 
@@ -74,6 +75,12 @@ def asked_of(shown: str | None) -> Number:
 def thing_of(shown: str | None) -> str:
     """Give a short digest of a list's item: all that it says, without ids, times and amounts. A number in it may be any."""
     return short_digest(dump(_outline(value_of(shown), "", words=0)))
+
+
+def name_of(shown: str | None) -> str:
+    """Give what an item is called, for people."""
+    name = sketch(value_of(shown))
+    return name if isinstance(name, str) else blind(name)
 
 
 def family_of(shown: str | None) -> str:

@@ -296,3 +296,15 @@ def test_the_order_of_learning_says_nothing(finding: Maker) -> None:
     seen = [of(finding, f"0.{number}", "0.5", path=f"$.p{number % 3}") for number in range(1, 9)]
 
     assert noise_text(learn_noise([(seen, PAIRS)], ["a"])) == noise_text(learn_noise([(seen[::-1], PAIRS)], ["a"]))
+
+
+@pytest.mark.parametrize(("more", "verdict"), [("Wei", Verdict.OPEN), ("Oslo", Verdict.NOISE)])
+def test_an_item_that_changed_did_not_come_and_go(more: str, verdict: Verdict, finding: Maker) -> None:
+    """Where Wei and Oslo come and go, a list without Wei and with Oslo is noise; without Wei and with a Wei of another id it is not."""
+    place = {"path": "$.items[*]"}
+    items = {name: f'{{"id":"{digit * 8}-a43d-4466-a712-da361ac5f78c","name":"{name}"}}' for name, digit in (("Wei", "1"), ("Oslo", "2"))}
+    gone = of(finding, items["Wei"], None, **place, kind="missing-item")
+    model = learned([[gone, of(finding, None, items["Oslo"], **place, kind="extra-item")]])
+    new = of(finding, None, items[more].replace("1" * 8, "3" * 8), **place, kind="extra-item")
+
+    assert {one.verdict for one in judge([gone, new], RuleSet(), model, TODAY).divergences} == {verdict}
