@@ -91,7 +91,7 @@ def _is_reshaped(group: Sequence[Sight]) -> bool:
     keys = max((place.keys for place in group), default=0)
     if len(group) < _RESHAPED_KEYS or (missing == len(group) and group[0].thing.row):
         return False
-    return not keys or len(group) > _RESHAPED_SHARE * max(keys + len(group) - missing, missing)
+    return keys > 0 and len(group) > _RESHAPED_SHARE * max(keys + len(group) - missing, missing)
 
 
 def of_default(place: Sight, context: Context) -> Kin | None:
