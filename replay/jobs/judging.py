@@ -16,9 +16,9 @@ from replay.jobs.measuring import measure_noise
 from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
 from replay.judge.completeness import incompleteness
-from replay.model import Gap, Pair, RuleError, UsageError, Verdict, Witness
+from replay.model import Gap, Pair, ParityError, RuleError, UsageError, Verdict, Witness
 from replay.model.judgement import DifferenceClass
-from replay.runs import Party, Run, check_place
+from replay.runs import Party, Run, begin, check_place, give_up
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
@@ -78,15 +78,30 @@ def compare_run(
             raise UsageError(
                 f"{observed.path}, {third.path} and {recorded.path} must be three archives: the control is the primary replayed once more"
             )
-    archives = [recorded, observed, *controls]
+    if begin(run_path):
+        progress("comparing again from the start: the one before was cut short", 0, 1)
+    try:
+        return _compared(recorded, observed, controls, basis, run_path=run_path, seed=seed, now=now, progress=progress)
+    except ParityError:
+        give_up(run_path)
+        raise
+
+
+def _compared(
+    recorded: Archive,
+    observed: Archive,
+    controls: Sequence[Archive],
+    basis: Basis,
+    *,
+    run_path: Path,
+    seed: int,
+    now: dt.datetime,
+    progress: Progress,
+) -> Run:
+    # what is put aside lies there in clear, if without a name: of encrypted archives it stays in memory
+    spool = None if any(any(public_keys(archive)) for archive in (recorded, observed, *controls)) else run_path
     comparison = compare_archives(
-        recorded,
-        observed,
-        controls,
-        lambda done, of: progress("comparing", done, of),
-        modes=Modes(basis.rules.modes),
-        # what is put aside lies there in clear, if without a name: of encrypted archives it stays in memory
-        spool=None if any(any(public_keys(archive)) for archive in archives) else run_path,
+        recorded, observed, controls, lambda done, of: progress("comparing", done, of), modes=Modes(basis.rules.modes), spool=spool
     )
     today = now.date()
     of_state = find_secrets(_secret_forms(observed), _secret_forms(controls[0]) if controls else None)

@@ -11,11 +11,14 @@ A run is a directory (mode 0700, files 0600), all text, one JSON value a line wh
     causes.jsonl       what explains them (`Cause`)
     answers.jsonl      both sides' answers of each divergent exchange, ready to be shown
 
+Nothing is taken for a run before it is whole: a comparison that was cut short leaves an empty `comparing.draft`, and the next one for that place
+says so and starts again. Big tables are read from the disk each time they are asked for.
+
 Of encrypted archives it is encrypted for the same recipients: all of it in `run.enc`, and only their public keys in `run.json`.
 """
 
 from replay.model import Answers, Canaries
 from replay.runs.run import Party, Run
-from replay.runs.store import check_place, is_run, load, recipients_of, save
+from replay.runs.store import begin, check_place, give_up, is_run, load, recipients_of, save
 
-__all__ = ["Answers", "Canaries", "Party", "Run", "check_place", "is_run", "load", "recipients_of", "save"]
+__all__ = ["Answers", "Canaries", "Party", "Run", "begin", "check_place", "give_up", "is_run", "load", "recipients_of", "save"]

@@ -35,7 +35,9 @@ _DRAFT: Final = ".draft"
 _SEALED: Final = "run.enc"
 _CLEAR: Final = (*(f"{name}.jsonl" for name, _ in _LISTS), "run.json")
 _ENCRYPTED: Final = (_SEALED, "run.json")
-_OWN_FILES: Final = frozenset(name + end for name in (*_CLEAR, _SEALED) for end in ("", _DRAFT))
+_BEGUN: Final = f"comparing{_DRAFT}"
+"""There while a comparison is under way; empty."""
+_OWN_FILES: Final = frozenset((_BEGUN, *(name + end for name in (*_CLEAR, _SEALED) for end in ("", _DRAFT))))
 
 
 def is_run(path: Path) -> bool:
@@ -56,6 +58,32 @@ def check_place(path: Path) -> None:
             raise UsageError(f"{path}: is there and is no run; name another directory")
     except OSError as error:
         raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
+
+
+def begin(path: Path) -> bool:
+    """
+    Note that a comparison for this place is under way; gives whether one before it was cut short, of which nothing can be used.
+
+    `save` and `give_up` take the note away.
+
+    Raises:
+        UsageError: it can't be written.
+
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        was = (path / _BEGUN).exists()
+        _create(path / _BEGUN).close()
+    except OSError as error:
+        raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
+    return was
+
+
+def give_up(path: Path) -> None:
+    """Take the note of `begin` away, and the folder where nothing else is in it."""
+    with contextlib.suppress(OSError):
+        (path / _BEGUN).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def save(run: Run, path: Path, *, recipients: Sequence[bytes] = ()) -> None:
@@ -86,7 +114,7 @@ def save(run: Run, path: Path, *, recipients: Sequence[bytes] = ()) -> None:
         (path / "run.json").unlink(missing_ok=True)
         for name in names:
             (path / f"{name}{_DRAFT}").replace(path / name)
-        for name in set(others) - set(names):
+        for name in (*(set(others) - set(names)), _BEGUN):
             (path / name).unlink(missing_ok=True)
     except OSError as error:
         _remove_drafts(path)

@@ -39,8 +39,8 @@ from replay.jobs.tour import record_demo
 from replay.model import Binding, Connection, Ended, EndReason, Exchange, Opened, Request, Response
 from tests.bench.measuring import MEBI, SAMPLES, peak_of, say, say_table, scratch, take_turns
 
-ROUNDS: Final = 5
-PAIRS: Final = 4_000
+ROUNDS: Final = 3
+PAIRS: Final = 2_000
 AGAIN: Final = 8
 MORE: Final = 10
 MANY: Final = 1_000_000

@@ -24,7 +24,7 @@ from replay.model import (
     Verdict,
     Witness,
 )
-from replay.runs import Answers, Canaries, Party, Run, is_run, load, save
+from replay.runs import Answers, Canaries, Party, Run, begin, check_place, give_up, is_run, load, save
 
 ODD = "line\u2028end \ud800 \x00 \u202e \N{PILE OF POO}"
 
@@ -182,3 +182,15 @@ def test_a_place_that_takes_no_run_is_a_usage_error(place: str) -> None:
     """Where no directory can be made, the error names the place."""
     with pytest.raises(UsageError, match=r"can be written there|can't be written"):
         save(make_run(), Path(place))
+
+
+def test_a_comparison_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    """What a killed comparison leaves is no run, may be written over, and the next one knows of it."""
+    place = tmp_path / "run"
+
+    assert not begin(place)
+    check_place(place)
+    assert not is_run(place)
+    assert begin(place)
+    give_up(place)
+    assert not place.exists()
