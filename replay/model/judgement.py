@@ -76,7 +76,7 @@ class Subject:
     """What a finding is about."""
 
     kind: str
-    """`exchange`, `table`, `row`, `file`, `secret` or `job`."""
+    """`exchange`, `table`, `row`, `file`, `secret`, `job`, or `call` (what a daemon asked its model)."""
     id: str
 
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from jsonschema.validators import Draft202012Validator
 
-from replay.model import DOMAINS
+from replay.model import DOMAINS, Subject
 from replay.report import contract, json_text, schema
 from replay.runs import Run
 
@@ -91,3 +91,9 @@ def test_lone_surrogates_survive(sample: Run) -> None:
     odd = replace(sample, because="half \ud800 pair")
     assert json_text(odd).encode("ascii")
     assert json.loads(json_text(odd))["because"] == "half \ud800 pair"
+
+
+def test_calls_are_subjects(sample: Run) -> None:
+    """What a daemon asked its model of its own accord is a subject of the kind `call`."""
+    called = replace(sample.clusters[0], subjects=(Subject("call", "call-3"),))
+    jsonschema.validate(json.loads(json_text(replace(sample, clusters=(called,)))), schema(), Draft202012Validator)

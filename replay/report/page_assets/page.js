@@ -254,7 +254,7 @@
     const first = run.clusters[cause.clusters[0]];
     node.append(el("summary", {},
       el("span", { class: "card-head" }, badge(cause.class), stamp(cause.verdict), el("span", { class: "domain-tag" }, cause.domains.join(", ")), el("span", { class: "seen" }, `seen ${number(cause.count)}`), el("code", { class: "id" }, cause.id)),
-      el("span", { class: "card-title" }, sentence(cause.title)),
+      el("span", { class: "card-title" }, sentence(cause.title.replace(/ \[[A-Z(][^\]]*\]$/, ""))), // the routes stand below
       el("span", { class: "card-reach" }, several(cause.places, "place"), cause.routes.length ? ` on ${several(cause.routes.length, "route")}` : null, cause.derived ? el("span", { class: "quiet" }, ` · ${number(cause.derived)} more ${cause.derived === 1 ? "follows" : "follow"} from it`) : null),
       first && [el("span", { class: "card-place" }, whereOf(first)), change(first)]));
     node.addEventListener("toggle", () => {
