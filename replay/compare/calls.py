@@ -10,7 +10,7 @@ from replay.archive import Archive
 from replay.compare.blinding import blind_text
 from replay.content import Content, dump, parse, walk
 from replay.model import Exchange, ProviderCall, Response
-from replay.play.providing import MISS
+from replay.play.providing import MISS, PREFIX
 from replay.play.providing.stages import OTHER, payload_of, stage_of
 
 DAEMON_LANE: Final = "daemon"
@@ -62,17 +62,16 @@ class Call:
 
 def calls_of(archive: Archive) -> list[Call] | None:
     """
-    Give what a daemon asked, in order; None where the archive can't tell: a recording without a lane of it, a replay without records.
+    Give what a daemon asked, in order; None where the archive can't tell: a recording without a lane, a replay that others gave answers.
 
     Raises:
         ArchiveError: the archive is damaged.
 
     """
     if archive.facts.get("replay_of") is not None:
-        if not _holds_records(archive):
-            return None
-        records = (record for record in archive.records() if isinstance(record, ProviderCall))
-        return [_replayed(number, record) for number, record in enumerate(records, 1)] or None
+        records = (record for record in archive.records() if isinstance(record, ProviderCall)) if _holds_records(archive) else ()
+        calls = [_replayed(number, record) for number, record in enumerate(records, 1)]
+        return calls if calls or _was_served(archive) else None
     lanes = archive.facts.get("lanes")
     if not isinstance(lanes, list) or set(lanes) <= {DAEMON_LANE}:
         return None
@@ -86,6 +85,12 @@ def _holds_records(archive: Archive) -> bool:
     counts = archive.manifest.get("counts")
     records = counts.get("records") if isinstance(counts, dict) else None
     return not isinstance(records, dict) or bool(records.get("provider"))
+
+
+def _was_served(archive: Archive) -> bool:
+    """Whether the recording's answers were offered to the replayed daemon, even if it asked for none."""
+    counts = archive.facts.get("counts")
+    return isinstance(counts, dict) and any(str(name).startswith(f"{PREFIX}/") for name in counts)
 
 
 def recorded_call(exchange: Exchange) -> Call:

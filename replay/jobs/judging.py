@@ -271,8 +271,7 @@ def _incomplete(run: Run, basis: Basis) -> str:
         run.pairs,
         run.findings,
         lambda finding: basis.noise.excuse(replace(finding, witness=Witness.ALL_DIFFER)) is not None,
-        controlled=run.control is not None,
-        not_compared=run.not_compared,
+        run.not_compared,
     )
     if found:
         return found

@@ -12,7 +12,8 @@ whole ones (another status, another kind of body: a gap) and those with a leaf t
   files) count only as a whole;
 - all exchanges of a route, or of a domain, are such gaps, be it only one; or all of a route's, at least two, lack or have more things than
   recorded (every recall is empty): small in its domain, and nothing is known of it;
-- a lane of what the daemon asked its models was recorded, and neither replay was given it, or the control was left without answers on it.
+- what the control asked its models was not answered, because nothing like it was recorded. (Calls of models are counted like a domain of their
+  own; where both replays asked nothing, all of them are infidelity.)
 
 Each sentence says the count, of how many, and the share that is allowed.
 """
@@ -39,8 +40,6 @@ _ASKED_FOR: Final = frozenset({GapReason.UNSAFE, GapReason.POLL, GapReason.LOOPB
 """Gaps that follow from how the replay was ordered."""
 _MEMBERSHIP: Final = frozenset({"missing-item", "missing-key", "extra-item", "extra-key", "asked-missing"})
 _WHOLE: Final = "another status or kind of body than recorded in both replays"
-_LANE: Final = "lane "
-"""How a gap names the lane of what was not asked of the daemon."""
 
 
 @dataclass(slots=True)
@@ -64,24 +63,18 @@ class _Tally:
     gaps: Counter[str] = field(default_factory=Counter)
     domains: dict[str, _Place] = field(default_factory=dict)
     routes: dict[str, _Place] = field(default_factory=dict)
-    lanes: Counter[str] = field(default_factory=Counter)
-    """By lane: recorded calls that were not compared."""
-    left_out: int = 0
-    """Exchanges of clients that were not asked for: only a part was replayed."""
 
 
 def incompleteness(
     pairs: Iterable[Pair],
     findings: Iterable[Finding],
     excused: Callable[[Finding], bool],
-    *,
-    controlled: bool,
     not_compared: Iterable[tuple[str, int]] = (),
 ) -> str:
     """
     Say why a comparison proves nothing; empty where it does.
 
-    *excused* tells whether the primary is known to differ from itself so; *controlled*, whether there was a control.
+    *excused* tells whether the primary is known to differ from itself so.
     """
     tally = _count(pairs, findings, excused)
     if tally.compared == 0:
@@ -97,8 +90,6 @@ def incompleteness(
     if unasked > max(1.0, GAP_SHARE_MAX * wanted):
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.gaps.items()) if reason not in _ASKED_FOR)
         return f"too many gaps: {unasked} of {wanted} exchanges were not compared ({reasons}), more than {GAP_SHARE_MAX:.0%}"
-    for lane, count in sorted(tally.lanes.items()) if controlled and not tally.left_out else ():
-        return f"what the daemon asks was not given to the replays: {count} recorded calls of {lane} were not compared"
     return next((f"the replay was not faithful: {label}" for label, _ in not_compared if label.startswith(UNANSWERED)), "")
 
 
@@ -118,16 +109,14 @@ def _count(pairs: Iterable[Pair], findings: Iterable[Finding], excused: Callable
         else:
             tally.gaps[pair.gap] += 1
         if pair.gap == GapReason.OUT_OF_SCOPE:
-            tally.lanes[pair.gap_detail] += pair.gap_detail.startswith(_LANE)
-            tally.left_out += not pair.gap_detail.startswith(_LANE)
             continue
-        for places, name in ((tally.domains, pair.domain), (tally.routes, pair.route)):
+        domain = f"{pair.domain}, calls of models" if pair.is_call else pair.domain
+        for places, name in ((tally.domains, domain), (tally.routes, pair.route)):
             place = places.setdefault(name, _Place())
             place.planned += 1
             place.whole += pair.gap == GapReason.INFIDELITY
             place.leaf += pair.gap is None and str(pair.exchange) in leaf
             place.membership += pair.gap is None and str(pair.exchange) in membership
-    tally.lanes = +tally.lanes
     return tally
 
 

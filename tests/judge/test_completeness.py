@@ -46,7 +46,7 @@ def spoilt(number: int, kind: str = "value") -> Finding:
 
 def told(pairs: Sequence[Pair], findings: Sequence[Finding] = (), *, excused: bool = False) -> str:
     """Say why it proves nothing."""
-    return incompleteness(pairs, findings, lambda _: excused, controlled=True)
+    return incompleteness(pairs, findings, lambda _: excused)
 
 
 @pytest.mark.parametrize(("spoilt_of_100", "complete"), [(5, True), (6, False)])
@@ -83,7 +83,10 @@ def test_empty_recalls_void_the_run() -> None:
 
 def write(path: Path, said: Sequence[Said], replay_of: str = "", calls: Sequence[tuple[str, str]] | None = None) -> Archive:
     """Write an archive; *calls* are prompts and how they were answered, in a recording's lane or as a replay's records."""
-    facts: dict[str, object] = {"replay_of": replay_of} if replay_of else {"lanes": ["daemon", "provider"] if calls else ["daemon"]}
+    served = {} if calls is None else {"provider/provider/embedding/recorded": 4}
+    facts: dict[str, object] = (
+        {"replay_of": replay_of, "counts": served} if replay_of else {"lanes": ["daemon", "provider"] if calls else ["daemon"]}
+    )
     kind = ((b"content-type", b"application/json"),)
     with ArchiveWriter.create(path, kind="observed" if replay_of else "recording", facts=facts) as writer:
         for number, (target, status, body) in enumerate(said, 1):
@@ -109,7 +112,7 @@ def both(folder: Path, recorded: Sequence[Said], replayed: Sequence[Said], tier:
     calls = None if tier is None else [(f"what is number {number}", tier) for number in range(4)]
     lane = None if tier is None else [(f"what is number {number}", "exact") for number in range(4)]
     first = write(folder / "r.parity", recorded, calls=lane)
-    asked = None if tier == "none" else calls
+    asked = [] if tier == "none" else calls
     observed, control = (write(folder / f"{name}.parity", replayed, first.id, asked) for name in ("o", "c"))
     return compare_run(first, observed, [control], Basis(), run_path=folder / "x.run", seed=1, now=NOW, progress=lambda *_: None)
 
@@ -133,7 +136,7 @@ def test_two_replays_that_are_broken_alike_are_never_green(recorded: Sequence[Sa
     assert "faithful" in run.because or "nothing was compared" in run.because
 
 
-@pytest.mark.parametrize(("tier", "said"), [("miss", "4 of 4 of POST /api/embed"), ("none", "4 recorded calls of lane provider")])
+@pytest.mark.parametrize(("tier", "said"), [("miss", "4 of 4 of POST /api/embed"), ("none", "pipeline-workers, calls of models: 4 of 4")])
 def test_models_that_answered_neither_replay_void_the_run(tier: str, said: str, tmp_path: Path) -> None:
     """Where the recorded answers were not given to the daemons, or answered nothing, equal answers of both prove nothing."""
     run = both(tmp_path, FINE, FINE, tier)
