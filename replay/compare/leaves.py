@@ -302,6 +302,7 @@ def _elsewhere(one: float | None, two: float | None, scene: Scene) -> str:
 def _in_time(left: Role, right: Role, scene: Scene, path: str) -> bool:
     if left.seconds is None or right.seconds is None:
         return False
-    if path in _DAEMON_STARTED:
+    if path in _DAEMON_STARTED and left.seconds <= scene.recorded.run_started_at + SLACK_S:
+        # Of what started during the run, such as a task, more can be asked.
         return both_past(left.seconds, right.seconds, scene)
     return timely(left.seconds, right.seconds, max(grain_s(left), grain_s(right)), scene)

@@ -111,3 +111,12 @@ def test_what_waited_holds_no_clock_up() -> None:
 
     assert found(RECORDED + 60.05, OBSERVED + 6.05, of) == []
     assert found(RECORDED + 80.05, OBSERVED + 1.05, of) != []
+
+
+def test_only_the_daemon_may_have_started_whenever() -> None:
+    """A daemon that started weeks ago stands for one of this minute; a task that started in the run stands for none of an hour ago."""
+    of, place = scene([10.0] * 10), Place("$.startedAt", "$.startedAt", "startedAt")
+    weeks, before, during, hour = "2025-11-01T00:00:00Z", "2025-11-24T13:12:00Z", "2025-11-23T12:14:10Z", "2025-11-24T12:14:10Z"
+
+    assert relate(weeks, before, of, place) == ()
+    assert relate(during, hour, of, place) != ()
