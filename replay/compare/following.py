@@ -73,6 +73,7 @@ _FOLLOWING: Final = frozenset({_RPC, "value", "missing-item", "extra-item", "sta
 _COUNTS: Final = frozenset({"count", "total", "updated", "deleted", "forgotten", "affected", "matched"})
 """How many of the things that a request named there are: of one, whether it is there."""
 _STATES: Final = frozenset({"status", "state", "phase"})
+_ORDERS: Final = frozenset({"order", "rank"})
 _PLACES: Final = frozenset({"rank", "position", "index", "order", "score", "similarity", "distance", "relevance"})
 """What a thing has among others, and not of itself."""
 _RANKING: Final = ("recall", "search", "similar", "/mcp", "session-start", "prompt")
@@ -149,7 +150,7 @@ class Trail:
             if item.witness is not Witness.INFIDELITY:
                 self._remember(item.difference, pair)
         moved = {thing for item in counted for thing in things_of(item.difference, pair.body)[:1]}
-        theirs = body_of(other) if any(item.difference.kind == "order" for item in counted) else None
+        theirs = body_of(other) if any(item.difference.kind in _ORDERS for item in counted) else None
         return [self._with_order(item, pair, theirs, moved) for item in counted]
 
     def settled(self, findings: Iterable[Finding], bindings: Bindings) -> list[Finding]:
@@ -288,7 +289,7 @@ class Trail:
     def _with_order(self, item: Heard, pair: "_Pair", other: Value, moved: AbstractSet[str]) -> Heard:
         """Mark a list's order where only things that differ stand elsewhere."""
         found = item.difference
-        if found.kind != "order" or found.derived_from or item.witness is Witness.INFIDELITY:
+        if found.kind not in _ORDERS or found.derived_from or item.witness is Witness.INFIDELITY:
             return item
         left, right = (
             [_names(one) for one in items] if isinstance(items := value_at(found.at, value), list) else [] for value in (pair.body, other)
