@@ -14,6 +14,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from itertools import compress
 from operator import ne
 from typing import Final
@@ -21,6 +22,7 @@ from typing import Final
 from replay.compare.blinding import role_of, spans_of
 from replay.compare.keys import is_map, skeleton_child
 from replay.compare.leaves import relate
+from replay.compare.moments import timely
 from replay.compare.state import Place, Scene, Side
 from replay.content import Number, Value, parse
 
@@ -31,7 +33,10 @@ _PIECES_MAX: Final = 256
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SIGNS: Final = re.compile(r"[{}\[\],:]|[^{}\[\],:\s]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_STAMP: Final = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+_PLAIN: Final = re.compile(f"{_UUID.pattern}|{_STAMP.pattern}")
 _UUID_CHARS: Final = 36
+_STAMP_CHARS: Final = 24
 _BLANK: Final = "\0"
 _BACKSLASH, _QUOTE = "\\\1", "\\\2"
 """What stands for an escaped backslash and an escaped quotation mark: control signs can't stand in JSON themselves."""
@@ -69,7 +74,7 @@ class Frames:
         frame = one.copy()
         for at in apart:
             if at % 2:
-                if not _UUID.fullmatch(one[at]) and role_of(one[at]) is None and not spans_of(one[at]):
+                if not _PLAIN.fullmatch(one[at]) and role_of(one[at]) is None and not spans_of(one[at]):
                     return False
                 frame[at] = _BLANK
             else:
@@ -110,6 +115,9 @@ class Frames:
             elif len(one) == len(two) == _UUID_CHARS and bindings.observed_for(one) == two and _UUID.fullmatch(one) and _UUID.fullmatch(two):
                 trial.tolerate("renamed id", place.path)
                 continue
+            elif _is_moved(one, two, place, trial):
+                trial.tolerate("timestamp (ms,Z)", place.path)
+                continue
             if relate(recorded, observed, trial, place):
                 return False
         if any("not verified" in relation for relation, _, _ in aside.tolerated):
@@ -125,6 +133,17 @@ class Frames:
             aside = self._asides[id(side)] = replace(side)
         aside.tolerated, aside.not_compared, aside.clock = type(side.tolerated)(), type(side.not_compared)(), side.clock
         return aside
+
+
+def _is_moved(one: str, two: str, place: Place, scene: Scene) -> bool:
+    """Whether two texts are times as most are spelt, each right in its own run: what `relate` would find out, in a tenth of the time."""
+    if not len(one) == len(two) == _STAMP_CHARS or not _STAMP.fullmatch(one) or not _STAMP.fullmatch(two) or place.path.startswith("$.started"):
+        return False
+    try:
+        left, right = datetime.fromisoformat(one).timestamp(), datetime.fromisoformat(two).timestamp()
+    except ValueError:
+        return False
+    return timely(left, right, 1.0, scene)
 
 
 def pieces_of(body: bytes) -> list[str]:
