@@ -57,7 +57,7 @@ class Call:
     @property
     def prompt(self) -> str:
         """The longest text in it; all of it where it holds none."""
-        return max(_prompts(self.content), key=len, default="") or self.text
+        return max(_prompts(self.content), key=len, default="") or (self.text if self.content.value is not None else "")
 
 
 def calls_of(archive: Archive) -> list[Call] | None:
