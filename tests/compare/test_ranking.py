@@ -73,7 +73,9 @@ def test_a_vector_is_one_thing() -> None:
     assert [(item.kind, item.transition) for item in walk(one, one[:50])] == [("type", "vector → vector of another length")]
 
 
-@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}], ids=["lists", "objects"])
+@pytest.mark.parametrize(
+    "wrap", [pytest.param(lambda value: [value], id="lists"), pytest.param(lambda value: {"a": value}, id="objects", marks=pytest.mark.slow)]
+)
 def test_no_nesting_is_too_deep(wrap: Any) -> None:
     """A hundred thousand levels are walked, what differs far below is one difference, and what is equal is none."""
 
