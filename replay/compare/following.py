@@ -111,6 +111,8 @@ class Trail:
     """What a write said which then gave a wrong id → why."""
     _never_named: dict[str, str] = field(default_factory=dict)
     """Recorded thing that is absent because the candidate never named it → why."""
+    _never_recorded: dict[str, str] = field(default_factory=dict)
+    """Observed thing that is extra because it stands for no recorded one → why."""
     _watched: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Observed id of an absent or lacking thing → since which exchange, and why that is said."""
     _taken_back: set[str] = field(default_factory=set)
@@ -156,6 +158,7 @@ class Trail:
     def settled(self, findings: Iterable[Finding], bindings: Bindings) -> list[Finding]:
         """Give findings without what hung on the absence of things that were there after all."""
         named = {why for thing, why in self._never_named.items() if bindings.observed_for(thing) is not None}
+        named |= {why for thing, why in self._never_recorded.items() if bindings.recorded_for(thing) is not None}
         return [replace(found, derived_from="") if found.derived_from in self._taken_back | named else found for found in findings]
 
     # --- what follows ---
@@ -363,6 +366,7 @@ class Trail:
             self._never_named.setdefault(thing, why)
             self._lose(thing, found, pair)
         elif found.kind == "extra-item" and pair.bindings.recorded_for(thing) is None:
+            self._never_recorded.setdefault(thing, why)
             self.extra.setdefault(thing, why)
         else:
             for part in self.born_with.get(thing, (thing,)):

@@ -228,6 +228,16 @@ def test_an_absence_that_proves_wrong_is_taken_back() -> None:
     assert derived(run.trail.settled(run.findings, run.bindings))[:2] == ["", ""]
 
 
+def test_an_item_that_turns_out_to_be_recorded_is_taken_back() -> None:
+    """Where what one list has more is later known as a recorded thing, another list that has it more stands for itself."""
+    run = Run()
+    for route, key in (("/api/memories", "memories"), ("/api/embeddings/projection", "nodes")):
+        run.ask("GET", route, (200, {key: []}), (200, {key: [memory(B)]}))
+    assert derived(run.findings) == ["", f"#1, where uuid {B} first differed ($.memories[*])"]
+    run.bindings.bind("uuid", A, B, 3, "$.id")
+    assert derived(run.trail.settled(run.findings, run.bindings)) == ["", ""]
+
+
 def test_a_count_follows_from_items_that_are_named() -> None:
     """A count that differs by the items that lack beside it follows from them; by any other number, it stands for itself."""
     lists = [memory(number, content=number) for number in (A, B)]
