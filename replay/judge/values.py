@@ -24,6 +24,7 @@ _STRUCTURAL: Final = DifferenceClass.STRUCTURAL
 _SEMANTIC: Final = DifferenceClass.SEMANTIC
 _WORD: Final = re.compile(r"[A-Za-z]{4,}")
 _DIGIT: Final = re.compile(r"\d")
+_DIGITS_MAX: Final = 400
 _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?\Z")
 _MADE_UP: Final = "planted"
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
@@ -112,9 +113,14 @@ def _flip(spot: Spot, _dice: random.Random, _: Sequence[str]) -> Change:
 
 
 def _off_by_one(spot: Spot, dice: random.Random, _: Sequence[str]) -> Change | None:
-    if not spot.source.lstrip("-").isdigit() or _is_epoch(spot):
+    if not _is_whole(spot) or _is_epoch(spot):
         return None
     return Change(spot.start, spot.end, str(int(spot.source) + dice.choice([1, -1])))
+
+
+def _is_whole(spot: Spot) -> bool:
+    """Whether a number is whole, and no longer than Python reads: what hostile answers hold has other faults."""
+    return len(spot.source) <= _DIGITS_MAX and spot.source.lstrip("-").isdigit()
 
 
 def _is_epoch(spot: Spot) -> bool:
@@ -129,13 +135,13 @@ def _other_sign(spot: Spot, _dice: random.Random, _: Sequence[str]) -> Change | 
 
 
 def _other_unit(spot: Spot, _dice: random.Random, _: Sequence[str]) -> Change | None:
-    if not spot.source.lstrip("-").isdigit() or abs(int(spot.source)) < 1000:
+    if not _is_whole(spot) or abs(int(spot.source)) < 1000:
         return None
     return Change(spot.start, spot.end, str(int(spot.source) // 1000))
 
 
 def _larger_unit(spot: Spot, _dice: random.Random, _: Sequence[str]) -> Change | None:
-    if not spot.source.lstrip("-").isdigit() or int(spot.source) == 0:
+    if not _is_whole(spot) or int(spot.source) == 0:
         return None
     return Change(spot.start, spot.end, f"{spot.source}000")
 

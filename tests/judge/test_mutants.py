@@ -136,3 +136,11 @@ def test_odd_text_is_no_hindrance(operator: str) -> None:
     for seed in range(6):
         for given in (response, broken):
             drawn(operator, given, ids=(OTHER,), seed=seed)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_number_of_many_digits_is_no_hindrance(operator: str) -> None:
+    """A number that is longer than Python reads gets those faults that fit it, and none breaks off."""
+    body = '{"n": ' + "9" * 5000 + ', "exponent": 1e999999}'
+    made = mutant(Ground.of(answer(body)), operator, dice(1), Material())
+    assert made is None or made.response != answer(body)
