@@ -33,6 +33,7 @@ _PIECES_MAX: Final = 256
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SIGNS: Final = re.compile(r"[{}\[\],:]|[^{}\[\],:\s]+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NIL: Final = "00000000-0000-0000-0000-000000000000"
 _STAMP: Final = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _PLAIN: Final = re.compile(f"{_UUID.pattern}|{_STAMP.pattern}")
 _UUID_CHARS: Final = 36
@@ -112,7 +113,12 @@ class Frames:
                 recorded, observed = (Number(found[0]) for found in (_NUMBER.search(one), _NUMBER.search(two)) if found is not None)
             elif "\\" in one or "\\" in two:
                 return False
-            elif len(one) == len(two) == _UUID_CHARS and bindings.observed_for(one) == two and _UUID.fullmatch(one) and _UUID.fullmatch(two):
+            elif (
+                len(one) == len(two) == _UUID_CHARS
+                and bindings.observed_for(one) == two != _NIL
+                and _UUID.fullmatch(one)
+                and _UUID.fullmatch(two)
+            ):
                 trial.tolerate("renamed id", place.path)
                 continue
             elif _is_moved(one, two, place, trial):

@@ -39,6 +39,7 @@ _MESSAGES: Final = frozenset({"message", "msg", "detail", "details"})
 _DIGEST_IS_ID: Final = re.compile(r"(?i)token|nonce|cursor|etag|commit|sha\b|head|rev|session|key")
 _SHAPED: Final = ID_KINDS - {"placeholder"}
 """Kinds of ids whose shape is a part of the answer; a placeholder stands for anything."""
+_NIL: Final = "00000000-0000-0000-0000-000000000000"
 _DAEMON_STARTED: Final = frozenset({"$.startedAt", "$.started_at"})
 
 
@@ -190,8 +191,8 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, place: Plac
     bound = bindings.observed_for(recorded)
     if bound is not None:
         if bound == observed:
-            if left.kind in _SHAPED and right.kind != left.kind:
-                return (Relating(_SEMANTIC, "format", f"{left.kind} → {right.kind}", "q-id-format"),)
+            if left.kind in _SHAPED and (apart := _other_form(one, two)) is not None:
+                return (apart,)
             if bound != recorded:
                 scene.tolerate("renamed id", place.path)
             return _EQUAL
@@ -199,8 +200,8 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, place: Plac
         return (Relating(_STRUCTURAL, "identity", f"{left.kind} → another {right.kind}", "", (shown,)),)
     if recorded == observed:
         return _EQUAL
-    if left.kind != right.kind:
-        return (Relating(_SEMANTIC, "format", f"{left.kind} → {right.kind}", "q-id-format"),)
+    if (apart := _other_form(one, two)) is not None:
+        return (apart,)
     other = bindings.recorded_for(observed)
     if other is not None:
         shown = _mapping(other, observed, scene, left.kind)
@@ -212,6 +213,20 @@ def _ids(one: tuple[str, Role], two: tuple[str, Role], scene: Scene, place: Plac
     else:
         scene.tolerate("renamed id, not verified", place.path)
     return _EQUAL
+
+
+def _other_form(one: tuple[str, Role], two: tuple[str, Role]) -> Relating | None:
+    """Tell how two ids differ in their form, so that a client would see more than a new name."""
+    (recorded, left), (observed, right) = one, two
+    if left.kind != right.kind:
+        return Relating(_SEMANTIC, "format", f"{left.kind} → {right.kind}", "q-id-format")
+    if left.kind != "uuid":
+        return None
+    if (recorded == _NIL) != (observed == _NIL):
+        return Relating(_SEMANTIC, "value", "nil uuid → uuid" if recorded == _NIL else "uuid → nil uuid")
+    if left.format != right.format:
+        return Relating(_SEMANTIC, "format", "uuid, other letter case", "q-id-format")
+    return None
 
 
 def _mapping(recorded: str, observed: str, scene: Scene, kind: str) -> IdMapping:
