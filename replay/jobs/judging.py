@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from replay.archive import Archive, Keyring, key_id, public_keys, read
 from replay.checks.secrets import FACT, find_secrets
@@ -16,9 +17,12 @@ from replay.jobs.measuring import measure_noise
 from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
 from replay.judge.completeness import incompleteness
-from replay.model import Gap, Pair, ParityError, RuleError, UsageError, Verdict, Witness
+from replay.model import Gap, Pair, ParityError, Rule, RuleError, UsageError, Verdict, Witness
 from replay.model.judgement import DifferenceClass
 from replay.runs import Party, Run, begin, check_place, give_up
+
+BLIND_SHARE_MAX: Final = 0.5
+"""More canaries that rules or noise let through than this share, and the run proves nothing."""
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
@@ -260,6 +264,11 @@ def _verdict(run: Run, basis: Basis) -> tuple[str, str]:
     return "pass", f"no open structural or semantic divergence in {run.compared:,} compared exchanges{also}"
 
 
+def _silences_all(rule: Rule) -> bool:
+    anywhere = rule.route == rule.path == rule.check == "*"
+    return rule.verdict is Verdict.DOCUMENTED and anywhere and not rule.kinds and rule.difference is None and rule.tolerance is None
+
+
 def _causes(count: int, what: str) -> str:
     return f"{count:,} {what} cause{'s' * (count != 1)}"
 
@@ -277,6 +286,14 @@ def _incomplete(run: Run, basis: Basis) -> str:
         return found
     if run.canaries.missed:
         return f"{len(run.canaries.missed)} canaries were not found, so the run is void: {run.canaries.missed[0]}"
+    if run.canaries.blind > BLIND_SHARE_MAX * run.canaries.planted:
+        return (
+            f"rules or noise let {run.canaries.blind:,} of {run.canaries.planted:,} canaries through (more than {BLIND_SHARE_MAX:.0%}): "
+            "what they silence proves nothing"
+        )
+    everything = next((rule.id for rule in basis.rules.rules if _silences_all(rule) and rule.id not in run.rules_expired), "")
+    if everything:
+        return f"rule {everything} accepts whatever differs anywhere, so nothing can be found; name routes or places in it"
     if not run.canaries.planted and not any(item.verdict is Verdict.OPEN for item in run.causes):
         return "no canary could be planted, because no exchange is identical: nothing proves that the run was awake"
     return ""

@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from replay.jobs.judging import Basis, exit_code, judge_again
-from replay.model import DifferenceClass, Finding, GapReason, Pair, Subject, Witness
+from replay.judge import RuleSet
+from replay.model import DifferenceClass, Finding, GapReason, Pair, Rule, Subject, Verdict, Witness
 from replay.runs import Canaries, Party, Run
 
 NOW = dt.datetime(2026, 11, 23, 3, tzinfo=dt.UTC)
@@ -70,3 +72,13 @@ def test_a_sleeping_run_is_no_pass() -> None:
     assert exit_code(concluded([], canaries=Canaries(6, 5, 0, ("#1 GET /x: another status",)))) == 2
     assert exit_code(concluded([], compared=1, findings=(explained,), canaries=Canaries())) == 2
     assert exit_code(concluded([], compared=1, findings=(finding(1, Witness.CANDIDATE),), canaries=Canaries())) == 1
+
+
+def test_rules_that_silence_everything_are_no_pass() -> None:
+    """Where most canaries are let through, or one rule accepts whatever differs anywhere, green says nothing."""
+    assert exit_code(concluded([], canaries=Canaries(6, 2, 4))) == 2
+    assert exit_code(concluded([], canaries=Canaries(6, 3, 3))) == 0
+    catch_all = Rule("all", "why", "who", "2027-03-31", Verdict.DOCUMENTED)
+    run = concluded([])
+    for rule, code in ((catch_all, 2), (replace(catch_all, route="GET /x"), 0), (replace(catch_all, verdict=Verdict.OPEN), 0)):
+        assert exit_code(judge_again(run, Basis(RuleSet((rule,))), now=NOW)) == code
