@@ -27,6 +27,7 @@ a coin toss when it is used.
 
 import datetime as dt
 import json
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -185,8 +186,8 @@ def _rule(row: dict[str, Any], line: int, text: str, source: str) -> Rule:
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
         raise RuleError(f"{here}: kinds must be a list of texts")
     tolerance = row.get("tolerance")
-    if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0):
-        raise RuleError(f"{here}: tolerance must be a number that is not negative")
+    if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < math.inf):
+        raise RuleError(f"{here}: tolerance must be a finite number that is not negative")
     path = row.get("path", "*")
     if path.startswith("$") and paths.segments(path) is None:
         raise RuleError(f"{here}: {path!r} is no path pattern; write it like $.results[*].score")
