@@ -11,7 +11,7 @@ whole ones (another status, another kind of body: a gap) and those with a leaf t
   least two), since a few leaves differ in every replay of a daemon that works in the background; routes that tell of the moment (memory, open
   files) count only as a whole;
 - all exchanges of a route, or of a domain, are such gaps, be it only one; or all of a route's, at least two, lack or have more things than
-  recorded (every recall is empty): small in its domain, and nothing is known of it;
+  recorded (every recall is empty), or more than `ROUTE_SHARE_MAX` of at least three have any infidelity: nothing is known of it;
 - what the control asked its models was not answered, because nothing like it was recorded. (Calls of models are counted like a domain of their
   own; where both replays asked nothing, all of them are infidelity.)
 
@@ -32,6 +32,8 @@ WHOLE_SHARE_MAX: Final = 0.05
 """More whole exchanges that the replay itself spoilt than this share of a domain's planned ones, and the run proves nothing."""
 LEAF_SHARE_MAX: Final = 0.10
 """The same for exchanges in which any leaf is the replay's doing."""
+ROUTE_SHARE_MAX: Final = 0.75
+"""The same for the exchanges of one route, where it has at least three: small in its domain, and nothing is known of it."""
 GAP_SHARE_MAX: Final = 0.25
 """More gaps that nobody asked for than this share of what was to be compared, and the run proves nothing."""
 _BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReason.DAEMON_DEAD, GapReason.COMPARER})
@@ -39,6 +41,8 @@ _BROKEN: Final = frozenset({GapReason.NOT_OBSERVED, GapReason.UNALIGNED, GapReas
 _ASKED_FOR: Final = frozenset({GapReason.UNSAFE, GapReason.POLL, GapReason.LOOPBACK, GapReason.OUT_OF_SCOPE})
 """Gaps that follow from how the replay was ordered."""
 _MEMBERSHIP: Final = frozenset({"missing-item", "missing-key", "extra-item", "extra-key", "asked-missing"})
+_ROUTE_MIN: Final = 3
+"""Of fewer exchanges of a route that all have a leaf of infidelity it may be chance."""
 _WHOLE: Final = "another status or kind of body than recorded in both replays"
 
 
@@ -141,6 +145,10 @@ def _unfaithful(tally: _Tally) -> str:
             return _words(name, place.whole, place.planned, f"all got {_WHOLE}")
         if place.planned > 1 and place.whole + place.membership == place.planned:
             return _words(name, place.whole + place.membership, place.planned, "in all of them things lack, or are more, in both replays alike")
+        spoilt = place.whole + place.leaf
+        if place.planned >= _ROUTE_MIN and spoilt > ROUTE_SHARE_MAX * place.planned:
+            why = f"more than {ROUTE_SHARE_MAX:.0%} differ in both replays alike, and no measured noise explains them"
+            return _words(name, spoilt, place.planned, why)
     return ""
 
 
@@ -148,4 +156,4 @@ def _words(name: str, count: int, of: int, why: str) -> str:
     return f"the replay was not faithful enough in {name}: {count} of {of} exchanges ({why})"
 
 
-__all__ = ["GAP_SHARE_MAX", "LEAF_SHARE_MAX", "WHOLE_SHARE_MAX", "incompleteness"]
+__all__ = ["GAP_SHARE_MAX", "LEAF_SHARE_MAX", "ROUTE_SHARE_MAX", "WHOLE_SHARE_MAX", "incompleteness"]
