@@ -17,12 +17,14 @@ from replay.jobs.measuring import measure_noise
 from replay.judge import NoiseModel, RuleSet, cluster, explain, judge, load_noise, load_rules, plant, with_swallowed
 from replay.judge.canaries import Ground
 from replay.judge.completeness import incompleteness
-from replay.model import Gap, Pair, ParityError, Rule, RuleError, UsageError, Verdict, Witness
+from replay.model import Gap, Pair, Rule, RuleError, UsageError, Verdict, Witness
 from replay.model.judgement import DifferenceClass
 from replay.runs import Party, Run, begin, check_place, give_up
 
 BLIND_SHARE_MAX: Final = 0.5
 """More canaries that rules or noise let through than this share, and the run proves nothing."""
+
+_OWN_NOISE: Final = "{}: the noise was learned from this very archive, so it excuses whatever differs in it; learn it from others"
 
 type Progress = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and of how many."""
@@ -72,7 +74,7 @@ def compare_run(
     Compare archives and judge what was found.
 
     Raises:
-        ParityError: an archive is damaged, they do not belong together, or one stands for two of them.
+        ParityError: an archive is damaged, they do not belong together, one stands for two of them, or noise was learned from the observed one.
 
     """
     check_place(run_path)
@@ -82,11 +84,13 @@ def compare_run(
             raise UsageError(
                 f"{observed.path}, {third.path} and {recorded.path} must be three archives: the control is the primary replayed once more"
             )
+    if observed.digest in basis.noise.archives:
+        raise UsageError(_OWN_NOISE.format(observed.path))
     if begin(run_path):
         progress("comparing again from the start: the one before was cut short", 0, 1)
     try:
         return _compared(recorded, observed, controls, basis, run_path=run_path, seed=seed, now=now, progress=progress)
-    except ParityError:
+    except BaseException:
         give_up(run_path)
         raise
 
@@ -164,8 +168,11 @@ def judge_again(run: Run, basis: Basis, *, now: dt.datetime) -> Run:
 
     Raises:
         RuleError: two rules disagree about one finding.
+        UsageError: the noise was learned from the observed archive.
 
     """
+    if run.observed.digest in basis.noise.archives:
+        raise UsageError(_OWN_NOISE.format(run.observed.path))
     judgement = judge(run.findings, basis.rules, basis.noise, now.date())
     return _concluded(
         replace(

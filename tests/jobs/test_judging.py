@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from replay.jobs.judging import Basis, exit_code, judge_again
-from replay.judge import RuleSet
-from replay.model import DifferenceClass, Finding, GapReason, Pair, Rule, Subject, Verdict, Witness
+from replay.judge import NoiseModel, RuleSet
+from replay.model import DifferenceClass, Finding, GapReason, Pair, Rule, Subject, UsageError, Verdict, Witness
 from replay.runs import Canaries, Party, Run
 
 NOW = dt.datetime(2026, 11, 23, 3, tzinfo=dt.UTC)
@@ -82,3 +82,9 @@ def test_rules_that_silence_everything_are_no_pass() -> None:
     run = concluded([])
     for rule, code in ((catch_all, 2), (replace(catch_all, route="GET /x"), 0), (replace(catch_all, verdict=Verdict.OPEN), 0)):
         assert exit_code(judge_again(run, Basis(RuleSet((rule,))), now=NOW)) == code
+
+
+def test_noise_of_the_candidate_itself_is_refused() -> None:
+    """What was learned from the observed archive excuses all that differs in it, so nothing is judged by it."""
+    with pytest.raises(UsageError, match="learned from this very archive"):
+        judge_again(concluded([]), Basis(noise=NoiseModel(archives=("d",))), now=NOW)
