@@ -245,9 +245,10 @@ def compare(
     basis = load_basis(rules, noise)
     recording, observation, controls = open_archives(recorded, observed, control or [], salvage=salvage, keys=find_keys(keys))
     readers = readers_of([recording, observation, *controls])
-    with progress() as told:
-        judged = compare_run(recording, observation, controls, basis, run_path=run, seed=seed, now=_now(), progress=told)
-    runs.save(judged, run, recipients=readers.keys)
+    with runs.claim(run):
+        with progress() as told:
+            judged = compare_run(recording, observation, controls, basis, run_path=run, seed=seed, now=_now(), progress=told)
+        runs.save(judged, run, recipients=readers.keys)
     for text in readers.notes:
         note(text)
     say(table(judged))

@@ -19,6 +19,6 @@ Of encrypted archives it is encrypted for the same recipients: all of it in `run
 
 from replay.model import Answers, Canaries
 from replay.runs.run import Party, Run
-from replay.runs.store import begin, check_place, give_up, is_run, load, recipients_of, save
+from replay.runs.store import begin, check_place, claim, give_up, is_run, load, recipients_of, save
 
-__all__ = ["Answers", "Canaries", "Party", "Run", "begin", "check_place", "give_up", "is_run", "load", "recipients_of", "save"]
+__all__ = ["Answers", "Canaries", "Party", "Run", "begin", "check_place", "claim", "give_up", "is_run", "load", "recipients_of", "save"]

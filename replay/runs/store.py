@@ -1,6 +1,7 @@
 """Write a run to its directory and read it back."""
 
 import contextlib
+import fcntl
 import json
 import os
 import types
@@ -58,6 +59,33 @@ def check_place(path: Path) -> None:
             raise UsageError(f"{path}: is there and is no run; name another directory")
     except OSError as error:
         raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
+
+
+@contextlib.contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """
+    Keep the place of a run for one comparison, from before it begins until it is saved; a folder in which nothing came to be goes again.
+
+    Raises:
+        UsageError: another comparison has it, something else than a run is there, or it can't be made.
+
+    """
+    check_place(path)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{path}: no run can be written there ({error.strerror}); name another directory") from error
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{path}: another comparison is writing its run there; wait for it, or name another directory") from error
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        os.close(held)
 
 
 def begin(path: Path) -> bool:

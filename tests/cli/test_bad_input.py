@@ -356,7 +356,7 @@ def test_a_crash_of_the_comparer_is_a_gap(tmp_path: Path, pair: Any, signet_pari
         raise MemoryError("no room")
 
     monkeypatch.setattr("replay.compare.archives.compare_exchange", crash)
-    first, second = pair(b'{"a":1}', b'{"a":1}')
+    first, second = pair(b'{"a":1}', b'{"a":2}')
     outcome = signet_parity("compare", first, second, "--run", tmp_path / "run")
     assert outcome.code == 2
     assert "INCOMPLETE" in outcome.out
