@@ -223,7 +223,7 @@ def _other_form(one: tuple[str, Role], two: tuple[str, Role]) -> Relating | None
     if left.kind != "uuid":
         return None
     if (recorded == _NIL) != (observed == _NIL):
-        return Relating(_SEMANTIC, "value", "nil uuid → uuid" if recorded == _NIL else "uuid → nil uuid")
+        return Relating(_STRUCTURAL, "identity", "nil uuid → uuid" if recorded == _NIL else "uuid → nil uuid")
     if left.format != right.format:
         return Relating(_SEMANTIC, "format", "uuid, other letter case", "q-id-format")
     return None

@@ -215,14 +215,23 @@ def _give_way(one: Value, two: Value, scene: Scene, skeleton: str) -> None:
 
 
 def _alone(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
-    """Items without a partner."""
-    skeleton = f"{place.path}[*]"
+    """Items without a partner; one of a JSON type that no recorded item has is another shape of list, not one item more."""
+    skeleton, known = f"{place.path}[*]", {type_name(value) for value in recorded}
     for index in alignment.left_only:
         value, at = recorded[index], f"{place.at}[{index}]"
         yield Difference(DifferenceClass.SEMANTIC, "missing-item", skeleton, at, value, ABSENT, f"{type_name(value)} → absent")
     for index in alignment.right_only:
         value, at = observed[index], f"{place.at}[+{index}]"
-        yield Difference(DifferenceClass.SEMANTIC, "extra-item", skeleton, at, ABSENT, value, f"absent → {type_name(value)}")
+        odd = bool(known) and type_name(value) not in known
+        yield Difference(
+            DifferenceClass.STRUCTURAL if odd else DifferenceClass.SEMANTIC,
+            "extra-item",
+            skeleton,
+            at,
+            ABSENT,
+            value,
+            f"absent → {type_name(value)}",
+        )
 
 
 def _repeated(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:

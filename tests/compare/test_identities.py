@@ -133,7 +133,7 @@ def test_several_ids_that_were_not_given_again(exchange: Maker, tmp_path: Path) 
     assert noted(made.findings) == [("missing-key", True), ("missing-key", True), ("missing-key", False)]
 
 
-@pytest.mark.parametrize(("other", "kind"), [(O1.upper(), "format"), ("00000000-0000-0000-0000-000000000000", "value")])
+@pytest.mark.parametrize(("other", "kind"), [(O1.upper(), "format"), ("00000000-0000-0000-0000-000000000000", "identity")])
 def test_a_new_id_of_another_form(exchange: Maker, tmp_path: Path, other: str, kind: str) -> None:
     """An id that is written in capitals, or is the one that stands for none, is more than a new name, also where nobody names it again."""
     found, _ = replayed(tmp_path, [exchange(1, {"id": R1})], [exchange(1, {"id": other})])
