@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from replay.evidence import Tally, domains
 from replay.model import Cause, Cluster, RouteTiming, Strength, Verdict
+from replay.report.text import rule_notes
 from replay.runs import Party, Run
 
 FORMAT: Final = 1
@@ -49,6 +50,7 @@ def contract(run: Run) -> dict[str, Any]:
         "rules": {
             "unused": list(run.rules_unused),
             "expired": list(run.rules_expired),
+            "odd": list(rule_notes(run)),
             "path": run.rules_path,
             "digest": run.rules_digest,
         },

@@ -8,7 +8,7 @@ from typing import Final
 from replay.evidence import domains
 from replay.model import Cause, Cluster, Verdict
 from replay.report.terminal import last_line, place_words
-from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
+from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, rule_notes, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX: Final = 60
@@ -201,7 +201,7 @@ def _facts(run: Run) -> list[str]:
     lines.append(f"- run: {moment(run.started_at)}, {plain(run.tool)}, seed {run.seed}, {digests}")
     lines += [
         f"- rules {word}: {', '.join(code(name) for name in names)}"
-        for word, names in (("unused", run.rules_unused), ("EXPIRED", run.rules_expired))
+        for word, names in (("unused", run.rules_unused), ("EXPIRED", run.rules_expired), ("odd", rule_notes(run)))
         if names
     ]
     lines += [f"- canary not found: {plain(words)}" for words in run.canaries.missed]

@@ -22,7 +22,7 @@ from replay.model import Answer, Cause, Cluster, DifferenceClass, IdMapping, Pai
 from replay.report.bodies import Bodies, differing
 from replay.report.contract import domain_row, strength_row, timing_row
 from replay.report.terminal import last_line, seen, tells_place, title_of
-from replay.report.text import bound, lacking, moment, party_name, plural, share
+from replay.report.text import bound, lacking, moment, party_name, plural, rule_notes, share
 from replay.runs import Answers, Party, Run
 
 BODY_CHARACTERS_MAX: Final = 60_000
@@ -113,6 +113,8 @@ def facts(run: Run) -> list[list[str]]:
         rules += f" · unused: {', '.join(run.rules_unused)}"
     if run.rules_expired:
         rules += f" · EXPIRED: {', '.join(run.rules_expired)}"
+    if odd := rule_notes(run):
+        rules += f" · odd: {'; '.join(odd)}"
     rows += [["rules", rules], ["noise", run.noise_digest or "none"]]
     canaries = run.canaries
     planted = f"{canaries.found}/{canaries.planted} found, {canaries.blind} blind" if canaries.planted else "none planted"

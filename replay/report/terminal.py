@@ -7,7 +7,7 @@ from tabulate import tabulate
 from replay.evidence import Tally, domains
 from replay.judge import quirk_words
 from replay.model import Cause, Cluster, Verdict
-from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, share, visible
+from replay.report.text import around, bound, cut, lacking, moment, party_name, plural, rule_notes, share, visible
 from replay.runs import Party, Run
 
 CAUSES_MAX = 40
@@ -208,12 +208,12 @@ def timing_words(run: Run) -> str:
 
 
 def _rules(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return (("unused", run.rules_unused), ("EXPIRED", run.rules_expired))
+    return (("unused", run.rules_unused), ("EXPIRED", run.rules_expired), ("odd", rule_notes(run)))
 
 
 def _divergent(run: Run) -> str:
     divergent = f"{run.compared - run.identical:,} divergent"
-    state = sum(divergence.finding.subject.kind != "exchange" for divergence in run.divergences)
+    state = sum(divergence.finding.subject.kind not in {"exchange", "call"} for divergence in run.divergences)
     if state:
         divergent += f" and {plural(state, 'state finding')}"
     if not run.causes:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from replay.runs import Party
+from replay.runs import Party, Run
 
 
 def visible(text: str, *, keep_lines: bool = False) -> str:
@@ -111,3 +111,9 @@ def _escape(character: str) -> str:
     if number <= 0xFF:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def rule_notes(run: Run) -> tuple[str, ...]:
+    """Say what is odd about rules that were in force and decided something, or would have: shadowed, over-broad, swallowing canaries."""
+    quiet = {*run.rules_unused, *run.rules_expired}
+    return tuple(f"{use.id}: {note}" for use in run.rule_uses if use.id not in quiet for note in use.notes)
