@@ -264,7 +264,7 @@ def test_one_id_for_two_like_items_is_found() -> None:
 
 
 @pytest.mark.parametrize(("item", "shape"), [(["rule", 2], True), ("rule", True), ({"key": "other", "n": 7}, False)])
-def test_an_item_of_another_type_is_another_shape(item: Any, shape: bool) -> None:
+def test_an_item_of_another_type_is_another_shape(item: Any, *, shape: bool) -> None:
     """What no recorded item of a list is like, such as a list among objects, changes the shape of it; one object more does not."""
     found = walk([{"key": "a", "n": 1}, {"key": "rule", "n": 2}], [{"key": "a", "n": 1}, {"key": "rule", "n": 2}, item])
 

@@ -12,10 +12,10 @@ def test_a_second_comparison_is_refused(tmp_path: Path) -> None:
     """Two at once would take each other's files away: the second one says so, and the first one's place stays."""
     place = tmp_path / "a.run"
     with claim(place):
-        (place / "begun").touch()
+        (place / "comparing.draft").touch()
         with pytest.raises(UsageError, match="another comparison"), claim(place):
             pass
-        assert (place / "begun").exists()
+        assert (place / "comparing.draft").exists()
     with claim(place):
         pass
 
