@@ -120,3 +120,12 @@ def test_only_the_daemon_may_have_started_whenever() -> None:
 
     assert relate(weeks, before, of, place) == ()
     assert relate(during, hour, of, place) != ()
+
+
+def test_a_stamp_of_the_start_is_equal_to_one_of_the_start() -> None:
+    """A daemon that took twelve seconds to start and one that took three stamped the same; a stamp of a minute before is none of the start."""
+    of = scene([10.0] * 10)
+
+    assert found(RECORDED - 12, OBSERVED - 3, of) == []
+    assert found(RECORDED - 12, OBSERVED + 30, of) != []
+    assert found(RECORDED - 12, OBSERVED - 60, of) != []
