@@ -27,6 +27,10 @@ _DIGIT: Final = re.compile(r"\d")
 _DIGITS_MAX: Final = 400
 _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?\Z")
 _MADE_UP: Final = "planted"
+_LIKE: Final = MappingProxyType(
+    {"{": f'{{"id":"{_MADE_UP}"}}', "[": f'["{_MADE_UP}"]', '"': f'"{_MADE_UP}"', "n": "null", "t": "false", "f": "true"}
+)
+"""What is planted among items that begin so; among numbers, a number."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
@@ -289,6 +293,9 @@ def _duplicate(spot: Spot, dice: random.Random, _: Sequence[str]) -> Change | No
 
 def _extra_item(spot: Spot, dice: random.Random, _: Sequence[str]) -> Change:
     new = dice.choice(["null", "0", f'"{_MADE_UP}"', "{}", f'{{"id":"{_MADE_UP}"}}'])
+    if spot.items:
+        # of a type that the list has: one of another type changes its shape, which other faults do
+        new = _LIKE.get(spot.page.text[dice.choice(spot.items).start], "7")
     return Change(spot.end - 1, spot.end - 1, f",{new}" if spot.items else new)
 
 
