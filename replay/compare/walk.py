@@ -216,13 +216,13 @@ def _give_way(one: Value, two: Value, scene: Scene, skeleton: str) -> None:
 
 def _alone(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
     """Items without a partner; one of a JSON type that no recorded item has is another shape of list, not one item more."""
-    skeleton, known = f"{place.path}[*]", {type_name(value) for value in recorded}
+    skeleton, known = f"{place.path}[*]", {_json_type(value) for value in recorded}
     for index in alignment.left_only:
         value, at = recorded[index], f"{place.at}[{index}]"
         yield Difference(DifferenceClass.SEMANTIC, "missing-item", skeleton, at, value, ABSENT, f"{type_name(value)} → absent")
     for index in alignment.right_only:
         value, at = observed[index], f"{place.at}[+{index}]"
-        odd = bool(known) and type_name(value) not in known
+        odd = bool(known) and _json_type(value) not in known
         yield Difference(
             DifferenceClass.STRUCTURAL if odd else DifferenceClass.SEMANTIC,
             "extra-item",
@@ -232,6 +232,11 @@ def _alone(recorded: list[Value], observed: list[Value], alignment: Alignment, p
             value,
             f"absent → {type_name(value)}",
         )
+
+
+def _json_type(value: Value) -> str:
+    """Name a value's type as JSON has it: whole and broken numbers are one."""
+    return "number" if isinstance(value, Number) else type_name(value)
 
 
 def _repeated(recorded: list[Value], observed: list[Value], alignment: Alignment, place: Place) -> Iterator[Difference]:
