@@ -9,6 +9,8 @@ A duration or a fact of the process (memory, load, open files) is never the same
 - a duration more than 10 times *and* a second away from the other, or 500 times where the larger is not tiny: a unit that became another one
   (ms to s, to µs) is found from 20 ms on;
 - a duration beyond all that its run has lasted, where the recorded one was within;
+- how long the daemon is up, where that is neither what its run has lasted, give or take a minute, nor about what the recorded one was up before
+  its own run: a daemon that served for weeks is replayed by one that was just started, and milliseconds for seconds are found all the same;
 - a fact of the process 500 times away, or bytes that are no whole pages where the recorded ones are.
 
 In two runs of one daemon durations of 20 ms and more lie within 8 times of each other (3,158 pairs measured), so the limits leave room for a
@@ -19,7 +21,7 @@ import math
 from typing import Final
 
 from replay.compare.blinding import is_process_fact
-from replay.compare.state import Scene
+from replay.compare.state import Scene, Window
 from replay.content import Number
 from replay.identity import classify_number
 
@@ -34,6 +36,8 @@ _TINY_AMOUNT: Final = 16.0
 """So many files, sockets, percent or megabytes come and go."""
 _PAGE_BYTES: Final = 4096
 _SLACK_S: Final = 60.0
+_COUNTED_S: Final = 2.0
+"""A daemon is up since before it answered first, or counts whole seconds; less than that and it started again."""
 
 
 def as_float(number: Number) -> float:
@@ -60,7 +64,19 @@ def out_of_proportion(key: str, one: Number, two: Number, scene: Scene) -> str:
     role, other = classify_number(key, one), classify_number(key, two)
     seconds_one = role.seconds if role is not None and role.seconds is not None else first / 1000.0
     seconds_two = other.seconds if other is not None and other.seconds is not None else second / 1000.0
+    if "uptime" in key.lower():
+        return _up(seconds_one, seconds_two, scene)
     return duration_out_of_proportion(seconds_one, seconds_two, scene)
+
+
+def _up(one_s: float, two_s: float, scene: Scene) -> str:
+    """Say in what way a daemon can't be up for so long, by how long before its run's first exchange it must have started."""
+    age_one, age_two = (up_s - _lasted_s(window) for up_s, window in ((one_s, scene.recorded), (two_s, scene.observed)))
+    if age_two < -_COUNTED_S:
+        return "" if age_one < -_COUNTED_S else "shorter than the run"
+    if age_two <= _SLACK_S:
+        return ""
+    return "" if age_one > _SLACK_S and age_one / _PROPORTION <= age_two <= age_one * _PROPORTION else "longer than the run"
 
 
 def duration_out_of_proportion(one_s: float, two_s: float, scene: Scene) -> str:
@@ -71,11 +87,14 @@ def duration_out_of_proportion(one_s: float, two_s: float, scene: Scene) -> str:
         return _away(two_s)
     if high > _PROPORTION * low and high - low > _APART_S:
         return _away(two_s)
-    recorded, observed = scene.recorded, scene.observed
-    lasted_one, lasted_two = recorded.ended_at - recorded.run_started_at, observed.ended_at - observed.run_started_at
+    lasted_one, lasted_two = _lasted_s(scene.recorded), _lasted_s(scene.observed)
     if one_s <= lasted_one + _SLACK_S and two_s > max(lasted_two + _SLACK_S, one_s):
         return "longer than the run"
     return ""
+
+
+def _lasted_s(window: Window) -> float:
+    return window.ended_at - window.run_started_at
 
 
 def _away(observed: float) -> str:

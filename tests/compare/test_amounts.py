@@ -91,3 +91,20 @@ def test_messages_hide_no_unit(before: str, amount: int) -> None:
 def test_a_count_is_no_time(key: str, found: int) -> None:
     """A number in the range of epochs is a time outside the run only where its key says so: a changed count is found."""
     assert len(related(key, "1800000000", "1800000004")) == found
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "found"),
+    [
+        (1_500_000.0, 12.0, []),
+        (1_500_000.0, 2_000_000.0, []),
+        (12.0, 40.0, []),
+        (1_500_000.0, 12_000.0, ["longer than the run"]),
+        (12.0, 12_000.0, ["longer than the run"]),
+        (12.0, 0.012, ["shorter than the run"]),
+        (12.0, 0.0, ["shorter than the run"]),
+    ],
+)
+def test_a_daemon_of_weeks_is_replayed_by_a_fresh_one(one: float, two: float, found: list[str]) -> None:
+    """A production daemon is up for weeks and a replayed one for seconds; milliseconds for seconds, or a start within the run, are found."""
+    assert related("uptime", str(one), str(two)) == found
