@@ -145,7 +145,7 @@
       el("span", { class: "domain-rate" }, row.planned ? el("b", {}, row.share) : el("b", { class: "quiet" }, "not seen"), row.planned ? el("span", { class: "quiet" }, ` identical, ${number(row.identical)} of ${number(row.compared)}`) : null),
       el("span", { class: "domain-open" }, row.planned || row.state.open ? [
         counts.length ? counts : row.compared ? el("span", { class: "quiet" }, `open ${row.bound}`) : null,
-        row.state.open ? el("span", { class: "tick class-semantic" }, `${number(row.state.open)} of state`) : null,
+        row.state.open ? el("span", { class: "tick class-semantic" }, `${number(row.state.open)} of state and calls`) : null,
         row.gaps ? el("span", { class: "quiet" }, ` ${several(row.gaps, "gap")}`) : null] : null))));
   }
   main.append(hatch, section("domains", "Nine domains", null, strip,
