@@ -112,7 +112,13 @@ def _decisive(recorded: _Object, observed: _Object, change: str, place: Place) -
     one, two = (side.get("error", side.get("result", ABSENT)) for side in (recorded, observed))
     both_results = "result" in recorded and "result" in observed
     where = _below(place, "result.isError" if both_results else "error")
-    yield Difference(DifferenceClass.STRUCTURAL, "rpc-error", where.path, where.at, _told(one), _told(two), change)
+    # Another code of an error is another value in the same shape; an error for a result is another shape.
+    kind = (
+        DifferenceClass.SEMANTIC
+        if isinstance(recorded.get("error"), dict) and isinstance(observed.get("error"), dict)
+        else DifferenceClass.STRUCTURAL
+    )
+    yield Difference(kind, "rpc-error", where.path, where.at, _told(one), _told(two), change)
     if one is not ABSENT and two is not ABSENT and one != two:
         below = _below(place, "result" if "result" in recorded else "error")
         words = f"{'result' if 'result' in recorded else 'error'} → {'result' if 'result' in observed else 'error'}"

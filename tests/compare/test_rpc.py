@@ -61,6 +61,13 @@ def test_another_error_code_is_decisive_too(exchange: Maker, scene: Scenes) -> N
     assert found(exchange, scene(), error(-32600, "a"), error(-32600, "b")) == [("value", "$.error.message", "text", False)]
 
 
+def test_another_error_code_is_another_value(exchange: Maker, scene: Scenes) -> None:
+    """A code is a value in the same shape; an error for a result is another shape."""
+    for one, kind in ((error(-32600, "a"), "semantic"), (reply({}), "structural")):
+        first = compare_exchange(exchange(body=one), exchange(body=error(-32602, "a")), scene())[0]
+        assert (first.kind, first.difference) == ("rpc-error", kind)
+
+
 def test_batches_are_paired_by_id(exchange: Maker, scene: Scenes) -> None:
     """Replies of a batch may come in any order; one that lacks, or says something else, is found."""
     here = scene()
