@@ -370,10 +370,6 @@ class Roll:
         ended = _as(Ended, checked(self._resolved(slip.ended, slip.segment)))
         return join_parts(opened, runs, ended, shed=number in self._shed)
 
-    def is_shed(self, number: int) -> bool:
-        """Whether the recorder left a part of an exchange out on purpose."""
-        return number in self._shed
-
     # --- blocks ---
 
     def _both(self) -> Iterator[int]:
