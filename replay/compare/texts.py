@@ -15,7 +15,7 @@ from replay.compare.blinding import blind_text
 from replay.compare.difference import ABSENT, Difference
 from replay.compare.leaves import relate
 from replay.compare.state import Place, Scene
-from replay.content import match_in_order
+from replay.content import match_in_order, shared_head
 from replay.model import DifferenceClass
 
 _LINES_MIN: Final = 4
@@ -97,8 +97,8 @@ def _cut(found: Difference, one: str, two: str) -> Difference:
     """Show the part of two long texts that differs, with a little of what is around it; the whole is too long to read."""
     if max(len(one), len(two)) <= _PART_MAX:
         return found
-    head = _shared(one, two, min(len(one), len(two)))
-    tail = _shared(one[head:][::-1], two[head:][::-1], min(len(one), len(two)) - head)
+    head = shared_head(one, two, min(len(one), len(two)))
+    tail = shared_head(one[head:][::-1], two[head:][::-1], min(len(one), len(two)) - head)
     begin = max(0, head - _AROUND)
     return replace(found, recorded=_part(one, begin, len(one) - tail), observed=_part(two, begin, len(two) - tail))
 
@@ -108,15 +108,3 @@ def _part(text: str, begin: int, end: int) -> str:
     before = f"({begin:,} characters) …" if begin else ""
     after = f"… ({len(text) - until:,} characters)" if until < len(text) else ""
     return f"{before}{text[begin:until]}{after}"
-
-
-def _shared(one: str, two: str, limit: int) -> int:
-    """Find how many characters both begin with, by halving: comparing slices is much faster than comparing characters."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == two[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -13,7 +13,7 @@ it is becomes text or binary with a note, never an error.
 from replay.content.align import Alignment, Pairing, align
 from replay.content.parse import Content, parse
 from replay.content.paths import child, strings, walk
-from replay.content.rewrite import Replace, rewrite, rewrite_target, rewrite_text
+from replay.content.rewrite import Replace, rewrite, rewrite_target, rewrite_text, shared_head
 from replay.content.sequences import match_in_order
 from replay.content.sniffing import sniff
 from replay.content.sse import Event, event_ends, read_events
@@ -39,6 +39,7 @@ __all__ = [
     "rewrite",
     "rewrite_target",
     "rewrite_text",
+    "shared_head",
     "sniff",
     "strings",
     "walk",

@@ -157,12 +157,12 @@ def _outwards(raw: str, start: int, inner: list[_Edit]) -> list[_Edit]:
 def _trim(old: str, new: str) -> _Edit:
     """Give the edit that turns old into new, without the beginning and the end that they share."""
     shortest = min(len(old), len(new))
-    head = _shared_head(old, new, shortest)
+    head = shared_head(old, new, shortest)
     tail = _shared_tail(old, new, shortest - head)
     return _Edit(head, len(old) - tail, new[head : len(new) - tail])
 
 
-def _shared_head(old: str, new: str, limit: int) -> int:
+def shared_head(old: str, new: str, limit: int) -> int:
     """Find how many characters both begin with, by halving: comparing slices is much faster than comparing characters."""
     low, high = 0, limit
     while low < high:
